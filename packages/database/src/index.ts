@@ -2,12 +2,39 @@
  * The reactive, serializable document database of one deployment: snapshots, transactions, the committer with its write
  * log, subscriptions, tables, indexes, schema. Storage engines and JavaScript runtimes are none of its business.
  */
+export { Database, type BeginOptions, type DatabaseDependencies } from './database.ts'
+export {
+  Transaction,
+  type AccessOptions,
+  type Savepoint,
+  type Scope,
+  type TransactionKind,
+} from './transaction.ts'
+export { Document } from './document.ts'
+export { QueryCursor, type CursorPage } from './query-cursor.ts'
+export type { PageOptions, PageResult } from './pagination.ts'
+export { Collection, type FieldValue, type RangeOptions, type StoredRecord } from './collection.ts'
+export { InvalidCursor, isDeveloperError } from './developer-error.ts'
+export type { Metric, Metrics } from './budget.ts'
+export { withCommitTs } from './effects.ts'
+export { defaultTransactionLimits, systemTransactionLimits, type TransactionLimits } from './transaction-limits.ts'
+export { rootNamespace, systemTables, virtualTables, type SystemTable } from './system-tables.ts'
+export type { Catalog, IndexEntry, IndexState, TableEntry, TableState } from './catalog.ts'
+export { parseSchema, type IndexDefinition, type SchemaDefinition, type TableSchema } from './schema.ts'
+export type { SchemaRow, SchemaState } from './loaded-schema.ts'
+export {
+  finishSchemaPush,
+  startSchemaPush,
+  type FinishedSchemaPush,
+  type IndexDiff,
+  type IndexJson,
+  type StartedSchemaPush,
+} from './schema-push.ts'
+export { getSchemaProgress, waitForSchema, type SchemaProgress } from './schema-progress.ts'
+export { SchemaWorker } from './schema-worker.ts'
 export { Committer, type CommitRequest, type Effects, type Committed } from './committer.ts'
+export { CommitConflict, CommitterClosed, CommitterFailed, OutOfRetention } from './commit-errors.ts'
 export { ReadSet, type Interval } from './read-set.ts'
 export type { Snapshot } from './snapshot.ts'
-export type { Subscription } from './subscriptions.ts'
+export type { OnInvalidated, Subscription } from './subscriptions.ts'
 export { WriteLog } from './write-log.ts'
-export { Database } from './database.ts'
-export { Transaction, type Document } from './transaction.ts'
-export { QueryCursor } from './query-cursor.ts'
-export { Collection } from './collection.ts'

@@ -61,7 +61,12 @@ export type Observed = { readonly time: boolean; readonly env: readonly string[]
 
 export type ExecuteOutcome =
   /** `resultText` is the JSON text that `invokeQuery`/`invokeMutation` resolved to. */
-  | { readonly kind: 'success'; readonly resultText: string; readonly logLines: readonly LogLine[]; readonly observed: Observed }
+  | {
+      readonly kind: 'success'
+      readonly resultText: string
+      readonly logLines: readonly LogLine[]
+      readonly observed: Observed
+    }
   /** The function threw (or hit a developer's limit). `message`: `Uncaught Error: …` with mapped frames (§1.11). `data`: JSON text of a ConvexError's data. */
   | {
       readonly kind: 'userError'
@@ -101,7 +106,10 @@ export interface ExecutionHost {
   /** Every JSON op of function-runtime.md §2 except cursors and `1.0/runUdf`. Resolves to the response's JSON text. */
   syscall(op: string, argsText: string): Promise<string>
   /** Next page of a cursor: rows after the last consumed one. `query` (JSON text of `1.0/queryStream`'s `query`) comes with the first page. `rows` are documents' wire JSON. */
-  nextPage(queryId: number, query: string | undefined): Promise<{ readonly rows: readonly string[]; readonly done: boolean }>
+  nextPage(
+    queryId: number,
+    query: string | undefined,
+  ): Promise<{ readonly rows: readonly string[]; readonly done: boolean }>
   /** Rows of the last page that user code has taken so far (total of that page). Reported before any other call and at the end. */
   consumed(queryId: number, rows: number): void
   closeCursor(queryId: number): void
@@ -109,4 +117,9 @@ export interface ExecutionHost {
   beginNested(argsText: string): Promise<NestedCall>
   /** Ends the innermost nested call: validate, merge or roll back. Resolves to the result's JSON text or throws what the caller sees. */
   endNested(outcome: NestedOutcome): Promise<string>
+  /**
+   * Forgets all that this execution has done (reads, writes, cursors, nested calls): it starts over. Without it a call that
+   * must be run again after it used the host is rejected with `WriteConflict`, as if it had met a conflict.
+   */
+  restart?(): Promise<void>
 }

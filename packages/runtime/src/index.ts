@@ -3,11 +3,18 @@
  * push-time analysis. Nothing of the database or of HTTP is known here.
  */
 export * from './execution.ts'
-/** `RunnerPool.start(deps)`: warm generic runners; `pool.close()`. */
-export { RunnerPool } from './runner-pool.ts'
-/** One deployment's runners: `executor.execute(request, host)`; lanes, deadlines, retries of killed queries; `executor.close()`. */
-export { Executor } from './executor.ts'
-/** Push analysis in a disposable runner: modules, schema, definitions, auth config. */
-export { Analyzer, type AnalyzedFunction, type AnalyzedModule, type AnalyzeOutcome } from './analyzer.ts'
+/** `RunnerPool.start({ log })`: warm generic runners; `pool.close()`. Throws `SandboxOpen` where a wall of the sandbox does not hold. */
+export { RunnerPool, SandboxOpen, type RunnerPoolOptions } from './runner-pool.ts'
+/** One deployment's runners: `executor.execute(request, host)`; lanes, deadlines, retries; `executor.close()`. */
+export { Executor, type ExecutorOptions } from './executor.ts'
+/** Push analysis in a disposable runner: `analyzer.analyze(request)`: modules, schema, definition, auth config. */
+export {
+  Analyzer,
+  type AnalyzedFunction,
+  type AnalyzedModule,
+  type AnalyzeOutcome,
+  type AnalyzeRequest,
+} from './analyzer.ts'
+export { runtimeLimits } from './limits.ts'
 /** Push-time check and rewrite for context reuse: `prepareModule(source, path)`. */
 export { prepareModule, type PreparedModule } from './stateless/prepare-module.ts'

@@ -1,4 +1,7 @@
 /** Storage engines behind one interface: in memory (tests, simulation) and SQLite (default). */
 export type * from './storage.ts'
-export { MemoryStorage } from './memory-storage.ts'
-export { SqliteStorage } from './sqlite/sqlite-storage.ts'
+export { FaultyStorage, type HeldAppend } from './faulty-storage.ts'
+export { MemoryDisk, MemoryStorage } from './memory-storage.ts'
+export { CommitterPool } from './sqlite/committer-pool.ts'
+export { SqliteStorage, type SqliteStorageOptions } from './sqlite/sqlite-storage.ts'
+export { openFailed, outcomeUnknown, outOfRetention, storageClosed, storageInUse } from './storage-errors.ts'

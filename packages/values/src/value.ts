@@ -9,7 +9,7 @@ export class CommitTsPlaceholder {
 }
 export const commitTs: CommitTsPlaceholder = new CommitTsPlaceholder()
 
-/** int64 is bigint, float64 is number, bytes are Uint8Array. Objects have a null prototype: any field name is legal. */
+/** int64 is bigint, float64 is number, bytes are Uint8Array. Objects inherit no fields (`createValueObject`): any field name is legal. */
 export type Value =
   | null
   | boolean

@@ -1,0 +1,204 @@
+/**
+ * The data plane of this process: every deployment's folder and ports, and the deployments that are open. An idle one is
+ * a folder and two listening ports; the first request opens it, and it is opened again after a storage failure.
+ */
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Clock, type Log, NotFound, type Random } from '@concave/base'
+import type { DeploymentType, DeploymentUrls, Provisioner } from '@concave/control-plane'
+import { Deployment, type KeyVerifier } from '@concave/deployment'
+import { errorReply, sendReply } from '@concave/http'
+import type { RunnerPool } from '@concave/runtime'
+import { type CommitterPool, SqliteStorage } from '@concave/storage'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type ListeningPair, type PortPair, PortRange } from './port-range.ts'
+
+/** `deployment.json` in a deployment's folder. */
+type Manifest = { readonly name: string; readonly type: DeploymentType; readonly ports: PortPair }
+
+type Hosted = {
+  readonly manifest: Manifest
+  readonly listening: ListeningPair
+  /** Present while open or opening. */
+  open: Promise<Deployment> | undefined
+}
+
+const manifestFile = 'deployment.json'
+const databaseFile = 'data.sqlite'
+
+export class DeploymentHost implements Provisioner {
+  readonly #folder: string
+  readonly #host: string
+  readonly #ports: PortRange
+  readonly #keysOf: (deploymentName: string) => KeyVerifier
+  readonly #deps: {
+    readonly clock: Clock
+    readonly random: Random
+    readonly log: Log
+    readonly runners: RunnerPool
+    readonly committers: CommitterPool
+  }
+  readonly #hosted = new Map<string, Hosted>()
+  #isClosing = false
+
+  constructor(options: {
+    readonly folder: string
+    readonly host: string
+    readonly ports: { readonly first: number; readonly last: number }
+    readonly keysOf: (deploymentName: string) => KeyVerifier
+    readonly clock: Clock
+    readonly random: Random
+    readonly log: Log
+    readonly runners: RunnerPool
+    readonly committers: CommitterPool
+  }) {
+    this.#folder = options.folder
+    this.#host = options.host
+    this.#ports = new PortRange({ host: options.host, ...options.ports })
+    this.#keysOf = options.keysOf
+    this.#deps = options
+  }
+
+  /** Listens for every deployment there is. Opens none. */
+  async start(): Promise<void> {
+    await mkdir(this.#folder, { recursive: true })
+    for (const name of await readdir(this.#folder)) {
+      const text = await readFile(join(this.#folder, name, manifestFile), 'utf8').catch(ignoreMissing)
+      if (text === undefined) continue
+      const manifest = JSON.parse(text) as Manifest
+      await this.#listen(manifest.name, manifest.type, manifest.ports)
+    }
+  }
+
+  /** Idempotent: a deployment that exists already is answered as it is. */
+  async create(request: { readonly name: string; readonly type: DeploymentType }): Promise<DeploymentUrls> {
+    const existing = this.#hosted.get(request.name)
+    const { manifest } = existing ?? (await this.#provision(request.name, request.type))
+    return this.#urls(manifest.ports)
+  }
+
+  urlOf(name: string): DeploymentUrls {
+    const hosted = this.#hosted.get(name)
+    if (hosted === undefined) throw new NotFound('DeploymentNotFound', `There is no deployment ${name} here (any more).`)
+    return this.#urls(hosted.manifest.ports)
+  }
+
+  /** Idempotent: closes the deployment and removes its folder. */
+  async remove(name: string): Promise<void> {
+    const hosted = this.#hosted.get(name)
+    this.#hosted.delete(name)
+    if (hosted !== undefined) {
+      await hosted.listening.close()
+      await (await hosted.open?.catch(() => undefined))?.close()
+    }
+    await rm(join(this.#folder, name), { recursive: true, force: true })
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true
+    const all = [...this.#hosted.values()]
+    this.#hosted.clear()
+    const opened = await Promise.all(all.map((hosted) => hosted.open?.catch(() => undefined)))
+    // Sessions first: their sockets would keep the servers from draining.
+    await Promise.all(opened.map((deployment) => deployment?.close()))
+    await Promise.all(all.map((hosted) => hosted.listening.close()))
+  }
+
+  async #provision(name: string, type: DeploymentType): Promise<Hosted> {
+    const folder = join(this.#folder, name)
+    await mkdir(folder, { recursive: true })
+    const hosted = await this.#listen(name, type, undefined)
+    const draft = join(folder, `${manifestFile}.new`)
+    await writeFile(draft, JSON.stringify(hosted.manifest), { flush: true })
+    await rename(draft, join(folder, manifestFile))
+    return hosted
+  }
+
+  async #listen(name: string, type: DeploymentType, ports: PortPair | undefined): Promise<Hosted> {
+    const listening = await this.#ports.listen(
+      {
+        api: (request, response) => void this.#serve(name, request, response, (deployment) => deployment.handleApi(request, response)),
+        site: (request, response) => void this.#serve(name, request, response, (deployment) => deployment.handleSite(request, response)),
+        onUpgrade: (request, socket, head) => {
+          this.#get(name).then(
+            (deployment) => deployment.handleUpgrade(request, socket, head),
+            (error: unknown) => {
+              this.#deps.log.error({ err: error, deployment: name }, 'Could not open a deployment.')
+              socket.destroy()
+            },
+          )
+        },
+      },
+      ports,
+    )
+    const hosted: Hosted = { manifest: { name, type, ports: listening.ports }, listening, open: undefined }
+    this.#hosted.set(name, hosted)
+    return hosted
+  }
+
+  async #serve(
+    name: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    handle: (deployment: Deployment) => void,
+  ): Promise<void> {
+    try {
+      handle(await this.#get(name))
+    } catch (error) {
+      request.resume()
+      await sendReply(response, errorReply(error, { log: this.#deps.log, requestId: name }))
+    }
+  }
+
+  /** The open deployment, opening it if need be. */
+  #get(name: string): Promise<Deployment> {
+    const hosted = this.#hosted.get(name)
+    if (hosted === undefined || this.#isClosing) {
+      return Promise.reject(new NotFound('DeploymentNotFound', `There is no deployment ${name} here (any more).`))
+    }
+    if (hosted.open === undefined) {
+      const opening = this.#open(hosted)
+      hosted.open = opening
+      const forget = (): void => {
+        if (hosted.open === opening) hosted.open = undefined
+      }
+      opening.then((deployment) => void deployment.ended.then(forget), forget)
+    }
+    return hosted.open
+  }
+
+  async #open(hosted: Hosted): Promise<Deployment> {
+    const { name, type, ports } = hosted.manifest
+    const { clock, random, runners, committers } = this.#deps
+    const log = this.#deps.log.child({ room: 'deployment', deployment: name })
+    const { url, siteUrl } = this.#urls(ports)
+    return await Deployment.open({
+      name,
+      url,
+      siteUrl,
+      isRedacted: type === 'prod',
+      storage: new SqliteStorage({ path: join(this.#folder, name, databaseFile), pool: committers }),
+      keys: this.#keysOf(name),
+      runners,
+      clock,
+      random,
+      log,
+    })
+  }
+
+  #urls(ports: PortPair): DeploymentUrls {
+    const host = publicHost(this.#host)
+    return { url: `http://${host}:${ports.api}`, siteUrl: `http://${host}:${ports.site}` }
+  }
+}
+
+/** The host to put into URLs: a wildcard address cannot be called. */
+export function publicHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1'
+  return host.includes(':') ? `[${host}]` : host
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined
+  throw error
+}

@@ -1,0 +1,35 @@
+/** The operator's command. `serve` runs the platform; the others act on its data directory. */
+import { PlatformError } from '@concave/base'
+import { Command } from 'commander'
+import { createAdminKey } from './admin-key.ts'
+import { serveOptions } from './options.ts'
+import { runServe } from './serve.ts'
+
+const program = new Command('concave').description('A self-hosted platform for Convex apps.')
+
+const serve = program.command('serve').description('Run the platform (this is what `npm start` does).')
+for (const [name, option] of Object.entries(serveOptions)) {
+  const fallback = option.default === undefined ? '' : ` (default: ${option.default})`
+  serve.option(`--${name} <value>`, `${option.help}${fallback}`)
+}
+serve.action(async (flags: Record<string, unknown>) => await runServe(flags))
+
+program
+  .command('admin-key')
+  .description("Keys to a deployment's whole API, for the CLI's self-hosted mode.")
+  .command('create')
+  .argument('<deployment>', 'Name of the deployment, e.g. happy-otter-123.')
+  .option('--read-only', 'A key that can look but not change anything.', false)
+  .option('--data <dir>', `${serveOptions.data.help} (default: ${serveOptions.data.default})`)
+  .description('Create a key and print it. It is shown once.')
+  .action(async (deployment: string, flags: { readOnly: boolean; data?: string }) => {
+    console.log(await createAdminKey({ deployment, isReadOnly: flags.readOnly, dataDir: flags.data }))
+  })
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (!(error instanceof PlatformError)) throw error
+  console.error(`${error.code}: ${error.message}`)
+  process.exitCode = 1
+}

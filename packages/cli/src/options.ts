@@ -1,0 +1,68 @@
+/** What the operator may set, as one table: flags, help and documentation come from it. */
+import { BadRequest } from '@concave/base'
+import { z } from 'zod'
+
+const port = z.coerce.number().int().min(0).max(65_535)
+
+/** name → schema, default (undefined = none), one sentence. Flags are `--name VALUE`. */
+export const serveOptions = {
+  port: { schema: port, default: 8050, help: 'Port of the control plane.' },
+  host: { schema: z.string().min(1), default: '127.0.0.1', help: 'Address to listen on, for everything.' },
+  data: { schema: z.string().min(1), default: 'data', help: 'Directory that holds all data. Created if missing.' },
+  'bootstrap-file': {
+    schema: z.string().min(1).optional(),
+    default: undefined,
+    help: 'At the first start, also write {url, teamId, teamSlug, accessToken} to this file (mode 0600).',
+  },
+  'deployment-ports': {
+    schema: z.string().regex(/^\d+-\d+$/, 'must look like 20000-29999'),
+    default: '20000-29999',
+    help: 'Range of ports that deployments listen on, two each. Keep it below 32768.',
+  },
+  'log-level': {
+    schema: z.enum(['error', 'warn', 'info', 'debug', 'silent']),
+    default: 'warn',
+    help: 'What the server writes to standard error.',
+  },
+} as const
+
+export type ServeConfig = {
+  readonly port: number
+  readonly host: string
+  readonly dataDir: string
+  readonly bootstrapFile: string | undefined
+  readonly deploymentPorts: { readonly first: number; readonly last: number }
+  readonly logLevel: 'error' | 'warn' | 'info' | 'debug' | 'silent'
+}
+
+/** Flags as parsed from the command line, by camel-cased name. Throws `InvalidOption`, naming the flag. */
+export function parseServeConfig(flags: Readonly<Record<string, unknown>>): ServeConfig {
+  const range = read('deployment-ports', flags).split('-').map(Number)
+  const [first = 0, last = 0] = range
+  if (first < 1 || last > 65_535 || last <= first) {
+    throw new BadRequest('InvalidOption', `--deployment-ports ${range.join('-')} is not a range of ports.`)
+  }
+  return {
+    port: read('port', flags),
+    host: read('host', flags),
+    dataDir: read('data', flags),
+    bootstrapFile: read('bootstrap-file', flags),
+    deploymentPorts: { first, last },
+    logLevel: read('log-level', flags),
+  }
+}
+
+type OptionName = keyof typeof serveOptions
+
+function read<Name extends OptionName>(
+  name: Name,
+  flags: Readonly<Record<string, unknown>>,
+): z.infer<(typeof serveOptions)[Name]['schema']> {
+  const flag = flags[name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())] ?? serveOptions[name].default
+  const parsed = serveOptions[name].schema.safeParse(flag)
+  if (!parsed.success) {
+    const reason = parsed.error.issues[0]?.message ?? 'not valid'
+    throw new BadRequest('InvalidOption', `--${name} ${String(flag)}: ${reason}`)
+  }
+  return parsed.data as z.infer<(typeof serveOptions)[Name]['schema']>
+}

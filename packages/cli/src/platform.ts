@@ -1,0 +1,106 @@
+/** What lives in the data directory, opened: the control plane's database, the secrets, the folders of deployments. */
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Clock, createLog, type Log, NotFound, type Random, systemClock, systemRandom } from '@concave/base'
+import { ControlPlane } from '@concave/control-plane'
+import type { KeyVerdict } from '@concave/deployment'
+import { RunnerPool } from '@concave/runtime'
+import { CommitterPool, SqliteStorage } from '@concave/storage'
+import { DeploymentHost } from './deployment-host.ts'
+import type { ServeConfig } from './options.ts'
+
+const pepperBytes = 32
+
+export type Platform = AsyncDisposable & { readonly controlPlane: ControlPlane }
+
+/** The control plane alone, for commands on a data directory that no server uses. Deployments do not run. */
+export async function openPlatform(options: {
+  readonly dataDir: string
+  readonly logLevel: ServeConfig['logLevel']
+}): Promise<Platform> {
+  const deps = { clock: systemClock, random: systemRandom, log: createLog({ level: options.logLevel }) }
+  const committers = new CommitterPool({ log: deps.log })
+  const notRunning = (): never => {
+    throw new NotFound('ServerNotRunning', 'This needs a running server: start it with `npm start`.')
+  }
+  const provisioner = { create: async () => notRunning(), remove: async () => notRunning(), urlOf: notRunning }
+  const controlPlane = await openControlPlane({ ...deps, dataDir: options.dataDir, committers, provisioner })
+  return {
+    controlPlane,
+    [Symbol.asyncDispose]: async () => {
+      await controlPlane.close()
+      await committers.close()
+    },
+  }
+}
+
+export type RunningPlatform = Platform & { readonly deployments: DeploymentHost; close(): Promise<void> }
+
+/** The whole platform: control plane and data plane. Nothing listens for the control plane yet. */
+export async function startPlatform(config: ServeConfig, log: Log): Promise<RunningPlatform> {
+  const deps = { clock: systemClock, random: systemRandom, log }
+  const committers = new CommitterPool({ log })
+  const runners = await RunnerPool.start({ log })
+  if (runners.openWalls.length > 0) {
+    log.warn({ walls: runners.openWalls }, 'User code runs without these walls on this platform; do not run code you do not trust.')
+  }
+  // Each needs the other: keys are looked up when the first request comes, long after both exist.
+  let verify: ControlPlane['verifyDeploymentKey'] | undefined
+  const deployments = new DeploymentHost({
+    ...deps,
+    folder: join(config.dataDir, 'deployments'),
+    host: config.host,
+    ports: config.deploymentPorts,
+    keysOf: (name) => ({
+      verify: async (presented): Promise<KeyVerdict> => {
+        const verdict = await verify?.(name, presented)
+        if (verdict?.kind === 'ok') return { kind: 'ok', keyId: String(verdict.keyId), isReadOnly: verdict.isReadOnly }
+        return { kind: verdict?.kind === 'otherDeployment' ? 'otherDeployment' : 'unknown' }
+      },
+    }),
+    runners,
+    committers,
+  })
+  const controlPlane = await openControlPlane({ ...deps, dataDir: config.dataDir, committers, provisioner: deployments })
+  verify = controlPlane.verifyDeploymentKey.bind(controlPlane)
+  await deployments.start()
+  await controlPlane.resumePending()
+  const close = async (): Promise<void> => {
+    await deployments.close()
+    await controlPlane.close()
+    await runners.close()
+    await committers.close()
+  }
+  return { controlPlane, deployments, close, [Symbol.asyncDispose]: close }
+}
+
+async function openControlPlane(options: {
+  readonly dataDir: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly committers: CommitterPool
+  readonly provisioner: Parameters<typeof ControlPlane.open>[0]['provisioner']
+}): Promise<ControlPlane> {
+  const { dataDir, clock, random, log, committers, provisioner } = options
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  return await ControlPlane.open({
+    storage: new SqliteStorage({ path: join(dataDir, 'control-plane.sqlite'), pool: committers }),
+    clock,
+    random,
+    log,
+    pepper: await loadPepper(join(dataDir, 'pepper'), random),
+    provisioner,
+  })
+}
+
+/** The secret that token hashes are made with. It lives beside the database, not in it. */
+async function loadPepper(path: string, random: Random): Promise<Uint8Array> {
+  try {
+    await writeFile(path, random.bytes(pepperBytes), { flag: 'wx', mode: 0o600, flush: true })
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  }
+  await chmod(path, 0o600)
+  return new Uint8Array(await readFile(path))
+}

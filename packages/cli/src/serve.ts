@@ -1,0 +1,83 @@
+/** `concave serve`: starts the platform, says where it is, stops it cleanly. Tests start servers with the same code. */
+import { chmod, writeFile } from 'node:fs/promises'
+import { BadRequest, createLog } from '@concave/base'
+import type { Bootstrap } from '@concave/control-plane'
+import { startServer } from '@concave/http'
+import { publicHost } from './deployment-host.ts'
+import { type OperatorCommand, startOperatorSocket } from './operator-socket.ts'
+import { parseServeConfig, type ServeConfig } from './options.ts'
+import { startPlatform } from './platform.ts'
+
+export type RunningServer = {
+  /** The control plane's origin, without a trailing slash. */
+  readonly url: string
+  /** Secrets of the first start; undefined at every later one. */
+  readonly bootstrap: Bootstrap | undefined
+  close(): Promise<void>
+}
+
+export async function serve(config: ServeConfig): Promise<RunningServer> {
+  const log = createLog({ level: config.logLevel })
+  const platform = await startPlatform(config, log)
+  const { controlPlane } = platform
+  const server = await startServer({ port: config.port, host: config.host, handler: controlPlane.handler })
+  const url = `http://${publicHost(config.host)}:${server.port}`
+  const operator = await startOperatorSocket({
+    dataDir: config.dataDir,
+    log,
+    run: async (command: OperatorCommand) => {
+      if (command.name !== 'createAdminKey') throw new BadRequest('UnknownCommand', 'The server does not know this command.')
+      return await controlPlane.createAdminKey({ deploymentName: command.deployment, isReadOnly: command.isReadOnly })
+    },
+  })
+  const bootstrap = await controlPlane.bootstrap({ publicUrl: url })
+  if (bootstrap !== undefined && config.bootstrapFile !== undefined) {
+    await writeBootstrapFile(config.bootstrapFile, url, bootstrap)
+  }
+  return {
+    url,
+    bootstrap,
+    close: async () => {
+      await operator.close()
+      await server.close()
+      await platform.close()
+    },
+  }
+}
+
+/** Runs until a signal asks it to stop. */
+export async function runServe(flags: Readonly<Record<string, unknown>>): Promise<void> {
+  const config = parseServeConfig(flags)
+  const server = await serve(config)
+  console.log(describeServer(server, config))
+  const signal = await new Promise<NodeJS.Signals>((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, resolve)
+  })
+  console.log(`Stopping (${signal}) …`)
+  await server.close()
+  console.log('Stopped. All data is in the data directory.')
+}
+
+function describeServer({ url, bootstrap }: RunningServer, config: ServeConfig): string {
+  const lines = ['Concave is running.', '', `  Control plane  ${url}`, `  Data           ${config.dataDir}`]
+  if (bootstrap !== undefined) {
+    const { team, accessToken, claimUrl } = bootstrap
+    lines.push(
+      `  Team           ${team.name} (id ${team.id}, slug ${team.slug})`,
+      `  Access token   ${accessToken}`,
+      `  Claim link     ${claimUrl}`,
+      '',
+      'The access token and the claim link are shown only this once: keep them now. The link lets one person take over',
+      "the owner's account in the console, which is not part of this version yet.",
+    )
+  }
+  lines.push('', 'Press Ctrl-C to stop.')
+  return lines.join('\n')
+}
+
+async function writeBootstrapFile(path: string, url: string, { team, accessToken }: Bootstrap): Promise<void> {
+  const content = { url, teamId: team.id, teamSlug: team.slug, accessToken }
+  await writeFile(path, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flush: true })
+  // An existing file keeps its mode when it is written.
+  await chmod(path, 0o600)
+}

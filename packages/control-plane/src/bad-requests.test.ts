@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openTestControlPlane, type CreatedProject, type TestControlPlane } from './control-plane-fixture.ts'
+
+let plane: TestControlPlane
+let project: CreatedProject
+beforeAll(async () => {
+  plane = await openTestControlPlane()
+  project = await plane.createProject()
+})
+afterAll(async () => {
+  await plane[Symbol.asyncDispose]()
+})
+
+type Case = readonly [method: string, path: string, body: unknown, status: number, code: string]
+
+const cases: readonly Case[] = [
+  ['POST', '/v1/teams/TEAM/create_project', { deploymentType: 'dev' }, 400, 'BadJsonBody'],
+  ['POST', '/v1/teams/TEAM/create_project', { projectName: 'x', extra: 1 }, 400, 'BadJsonBody'],
+  ['POST', '/v1/teams/TEAM/create_project', { projectName: 'x', deploymentType: 'test' }, 400, 'BadJsonBody'],
+  ['POST', '/v1/teams/TEAM/create_project', { projectName: 7 }, 400, 'BadJsonBody'],
+  ['POST', '/v1/teams/TEAM/create_project', '{"projectName": "x"', 400, 'BadJsonBody'],
+  ['POST', '/v1/teams/TEAM/create_project', undefined, 400, 'BadJsonBody'],
+  ['POST', '/v1/teams/TEAM/create_project', { projectName: '   ' }, 400, 'InvalidProjectName'],
+  ['POST', '/v1/teams/TEAM/create_project', { projectName: 'x'.repeat(201) }, 400, 'InvalidProjectName'],
+  ['POST', '/v1/teams/TEAM/create_project', { projectName: 'x', deploymentRegion: 'mars' }, 400, 'RegionNotAvailable'],
+  ['POST', '/v1/teams/TEAM/create_project', { projectName: 'x', deploymentType: 'preview' }, 404, 'FeatureNotAvailable'],
+  ['POST', '/v1/teams/999/create_project', { projectName: 'x' }, 404, 'TeamNotFound'],
+  ['POST', '/v1/teams/%ff/create_project', { projectName: 'x' }, 400, 'BadPathArgs'],
+  ['GET', '/v1/teams/nobody/list_projects', undefined, 404, 'TeamNotFound'],
+  ['GET', '/v1/teams/TEAM/projects?limit=0', undefined, 400, 'BadQueryArgs'],
+  ['GET', '/v1/teams/TEAM/projects?limit=101', undefined, 400, 'BadQueryArgs'],
+  ['GET', '/v1/teams/TEAM/projects?limit=many', undefined, 400, 'BadQueryArgs'],
+  ['GET', '/v1/teams/TEAM/projects?cursor=abc', undefined, 400, 'BadQueryArgs'],
+  ['GET', '/v1/teams/999/projects', undefined, 404, 'TeamNotFound'],
+  ['GET', '/v1/projects/abc', undefined, 400, 'BadPathArgs'],
+  ['GET', '/v1/projects/-1', undefined, 400, 'BadPathArgs'],
+  ['GET', '/v1/projects/999', undefined, 404, 'ProjectNotFound'],
+  ['GET', '/v1/teams/my-team/projects/nothing', undefined, 404, 'ProjectNotFound'],
+  ['GET', '/v1/teams/nobody/projects/shop', undefined, 404, 'TeamNotFound'],
+  ['POST', '/v1/projects/999/delete', undefined, 404, 'ProjectNotFound'],
+  ['POST', '/v1/projects/x/delete', undefined, 400, 'BadPathArgs'],
+  ['GET', '/v1/projects/999/list_deployments', undefined, 404, 'ProjectNotFound'],
+  ['GET', '/v1/projects/PROJECT/list_deployments?isDefault=perhaps', undefined, 400, 'BadQueryArgs'],
+  ['GET', '/v1/projects/PROJECT/list_deployments?deploymentType=test', undefined, 400, 'BadQueryArgs'],
+  ['GET', '/v1/projects/PROJECT/deployment', undefined, 400, 'BadQueryArgs'],
+  ['GET', '/v1/projects/PROJECT/deployment?defaultDev=true&defaultProd=true', undefined, 400, 'BadQueryArgs'],
+  ['GET', '/v1/projects/PROJECT/deployment?defaultProd=true', undefined, 404, 'DeploymentNotFound'],
+  ['GET', '/v1/projects/PROJECT/deployment?reference=none', undefined, 404, 'DeploymentNotFound'],
+  ['GET', '/v1/teams/my-team/projects/shop/deployment?reference=none', undefined, 404, 'DeploymentNotFound'],
+  ['GET', '/v1/teams/my-team/projects/shop/deployment', undefined, 400, 'BadQueryArgs'],
+  ['POST', '/v1/projects/PROJECT/create_deployment', {}, 400, 'BadJsonBody'],
+  ['POST', '/v1/projects/PROJECT/create_deployment', { type: 'dev', size: 1 }, 400, 'BadJsonBody'],
+  ['POST', '/v1/projects/PROJECT/create_deployment', { type: 'dev' }, 400, 'DefaultDeploymentExists'],
+  ['POST', '/v1/projects/PROJECT/create_deployment', { type: 'custom', isDefault: true }, 400, 'InvalidDefaultDeployment'],
+  ['POST', '/v1/projects/PROJECT/create_deployment', { type: 'dev', reference: 'dev/owner' }, 400, 'DuplicateReference'],
+  ['POST', '/v1/projects/PROJECT/create_deployment', { type: 'dev', reference: 'prod' }, 400, 'InvalidReference'],
+  ['POST', '/v1/projects/PROJECT/create_deployment', { type: 'dev', reference: 'a-b-1' }, 400, 'InvalidReference'],
+  ['POST', '/v1/projects/PROJECT/create_deployment', { type: 'dev', class: 'huge' }, 400, 'DeploymentClassNotAvailable'],
+  ['POST', '/v1/projects/PROJECT/create_deployment', { type: 'custom', expiresAt: 9e12 }, 404, 'FeatureNotAvailable'],
+  ['POST', '/v1/projects/PROJECT/create_deployment', { type: 'preview' }, 404, 'FeatureNotAvailable'],
+  ['POST', '/v1/projects/999/create_deployment', { type: 'dev' }, 404, 'ProjectNotFound'],
+  ['GET', '/v1/deployments/no-such-1', undefined, 404, 'DeploymentNotFound'],
+  ['POST', '/v1/deployments/no-such-1/delete', undefined, 404, 'DeploymentNotFound'],
+  ['GET', '/v1/teams/999/list_deployment_classes', undefined, 404, 'TeamNotFound'],
+  ['GET', '/v1/teams/999/list_deployment_regions', undefined, 404, 'TeamNotFound'],
+  ['POST', '/v1/deployments/no-such-1/create_deploy_key', { name: 'x' }, 404, 'DeploymentNotFound'],
+  ['POST', '/v1/deployments/DEPLOYMENT/create_deploy_key', {}, 400, 'BadJsonBody'],
+  ['POST', '/v1/deployments/DEPLOYMENT/create_deploy_key', { name: '' }, 400, 'InvalidTokenName'],
+  ['POST', '/v1/deployments/DEPLOYMENT/create_deploy_key', { name: 'x', allowedActions: ['all'] }, 400, 'BadJsonBody'],
+  ['POST', '/v1/deployments/DEPLOYMENT/create_deploy_key', { name: 'x', expiresAt: 1 }, 400, 'InvalidExpiration'],
+  ['GET', '/v1/deployments/no-such-1/list_deploy_keys', undefined, 404, 'DeploymentNotFound'],
+  ['POST', '/v1/deployments/DEPLOYMENT/delete_deploy_key', { id: 'nothing' }, 404, 'DeployKeyNotFound'],
+  ['POST', '/v1/deployments/DEPLOYMENT/delete_deploy_key', { id: 'x', name: 'x' }, 400, 'BadJsonBody'],
+  ['POST', '/v1/deployments/DEPLOYMENT/delete_deploy_key', {}, 400, 'BadJsonBody'],
+  ['POST', '/v1/create_personal_access_token', { name: 'x' }, 403, 'AccessTokenForbidden'],
+  ['POST', '/v1/projects/PROJECT/create_preview_deploy_key', { name: 'x' }, 404, 'FeatureNotAvailable'],
+  ['GET', '/v1/no_such_operation', undefined, 404, 'RouteNotFound'],
+  ['DELETE', '/v1/projects/PROJECT', undefined, 405, 'MethodNotAllowed'],
+  ['POST', '/api/deployment/url_for_key', {}, 400, 'BadJsonBody'],
+  ['POST', '/api/deployment/url_for_key', { deployKey: 'dev:x|nonsense' }, 401, 'AccessTokenInvalid'],
+  ['POST', '/api/deployment/team_and_project_for_key', { deployKey: 7 }, 400, 'BadJsonBody'],
+  ['GET', '/api/deployment/no-such-1/team_and_project', undefined, 404, 'DeploymentNotFound'],
+  ['POST', '/api/deployment/provision_and_authorize', { deploymentType: 'dev' }, 400, 'BadJsonBody'],
+  [
+    'POST',
+    '/api/deployment/provision_and_authorize',
+    { teamSlug: 'my-team', projectSlug: 'none', deploymentType: 'dev' },
+    404,
+    'ProjectNotFound',
+  ],
+  ['POST', '/api/deployment/authorize_prod', { deploymentName: 'no-such-1' }, 404, 'DeploymentNotFound'],
+  ['POST', '/api/deployment/authorize_within_current_project', { selectedDeploymentName: 'x' }, 400, 'BadJsonBody'],
+  ['POST', '/api/deployment/existing_dev', { teamSlug: 'my-team', projectSlug: 'none' }, 404, 'ProjectNotFound'],
+  ['GET', '/api/dashboard/teams/999/usage/team_usage_state', undefined, 404, 'TeamNotFound'],
+  ['POST', '/api/deployment/authorize_preview', {}, 404, 'FeatureNotAvailable'],
+  ['POST', '/api/claim_preview_deployment', {}, 404, 'FeatureNotAvailable'],
+]
+
+it.each(cases)('refuses %s %s with %j as %d %s', async (method, template, body, status, code) => {
+  const path = template
+    .replace('TEAM', String(plane.first.team.id))
+    .replace('PROJECT', String(project.id))
+    .replace('DEPLOYMENT', project.deploymentName)
+  const answer = await plane.call(method, path, { body })
+  expect(answer).toMatchObject({ status, body: { code, message: expect.any(String) } })
+  expect(answer.headers.get('x-request-id')).toMatch(/./)
+  expect(answer.headers.get('cache-control')).toBe('no-store')
+})
+
+describe('credentials', () => {
+  const paths = ['/v1/token_details', '/v1/projects/1', '/api/teams', '/api/has_projects']
+
+  it.each(paths)('refuses %s without a good one', async (path) => {
+    for (const token of [null, 'nonsense', `${plane.first.accessToken.slice(0, -8)}AAAAAAAA`]) {
+      const answer = await plane.call('GET', path, { token })
+      expect(answer).toMatchObject({ status: 401, body: { code: 'AccessTokenInvalid' } })
+    }
+  })
+
+  it('refuses a body that is not declared as JSON', async () => {
+    const answer = await plane.call('POST', `/v1/teams/${plane.first.team.id}/create_project`, {
+      body: '{"projectName":"x"}',
+      headers: { 'Content-Type': 'text/plain' },
+    })
+    expect(answer).toMatchObject({ status: 400, body: { code: 'BadJsonBody' } })
+  })
+})

@@ -1,0 +1,29 @@
+/** One operation of the Management API: its id in the contract and what it does. */
+import type { HttpReply, OperationCall } from '@concave/http'
+import type { Principal } from './principal.ts'
+import type { Services } from './services.ts'
+
+export type Operation = {
+  readonly id: string
+  readonly run: (services: Services, call: OperationCall<Principal>) => Promise<HttpReply>
+}
+
+/** What a handler declares of its input; it says what the contract says, which has been checked before. */
+export type OperationInput = { readonly path?: object; readonly query?: object; readonly body?: unknown }
+
+/**
+ * `run` gets the validated input as `Input`. The contract is the check and `Input` its reflection in types, so this is
+ * the one place that asserts a type.
+ */
+export function operation<Input extends OperationInput = object>(
+  id: string,
+  run: (services: Services, input: Input & { readonly principal: Principal }) => Promise<HttpReply>,
+): Operation {
+  return {
+    id,
+    run: async (services, { path, query, body, principal }) => {
+      const input = { path, query, body, principal } as unknown as Input & { readonly principal: Principal }
+      return await run(services, input)
+    },
+  }
+}

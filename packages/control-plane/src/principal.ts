@@ -1,0 +1,24 @@
+/** Who calls: what a presented token or key turned out to be. */
+import type { AccessTokenRecord } from './records.ts'
+
+export type Principal =
+  | { readonly kind: 'personal'; readonly token: AccessTokenRecord; readonly memberId: number }
+  /** One team, within its creator's current rights. */
+  | { readonly kind: 'team'; readonly token: AccessTokenRecord; readonly memberId: number; readonly teamId: number }
+  | { readonly kind: 'project'; readonly token: AccessTokenRecord; readonly memberId: number; readonly projectId: number }
+  /** One deployment, on its own behalf; `secret` is what was presented, to be handed back but never widened. */
+  | {
+      readonly kind: 'deployment'
+      readonly token: AccessTokenRecord
+      readonly memberId: number
+      readonly deploymentName: string
+      readonly secret: string
+    }
+
+/** The contract's name for the credential of a principal. */
+export const schemeOf = {
+  personal: 'PAT',
+  team: 'Team Token',
+  project: 'OAuth Project Token',
+  deployment: 'Deploy Key',
+} as const satisfies Record<Principal['kind'], string>

@@ -1,0 +1,134 @@
+/** Projects: a name, a slug that is unique in the team, and deployments. */
+import { BadRequest, type Clock } from '@concave/base'
+import { getProject, getProjectBySlug, getTeam } from './access.ts'
+import type { AccessTokens } from './access-tokens.ts'
+import type { CreatableType, Deployments } from './deployments.ts'
+import { controlPlaneLimits } from './limits.ts'
+import { nextId } from './next-id.ts'
+import type { Principal } from './principal.ts'
+import type { DeploymentRecord, ProjectRecord, TeamRecord } from './records.ts'
+import { firstFree, slugify } from './slugs.ts'
+import type { Store, Writer } from './store.ts'
+
+export type ProjectPage = {
+  readonly team: TeamRecord
+  readonly projects: readonly ProjectRecord[]
+  /** Where the next page starts: projects with smaller numbers. */
+  readonly nextBefore: number | undefined
+}
+
+export class Projects {
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #accessTokens: AccessTokens
+  readonly #deployments: Deployments
+
+  constructor(deps: {
+    readonly store: Store
+    readonly clock: Clock
+    readonly accessTokens: AccessTokens
+    readonly deployments: Deployments
+  }) {
+    this.#store = deps.store
+    this.#clock = deps.clock
+    this.#accessTokens = deps.accessTokens
+    this.#deployments = deps.deployments
+  }
+
+  async get(principal: Principal, projectId: number): Promise<ProjectRecord> {
+    return await this.#store.read((tables) => getProject(tables, principal, projectId))
+  }
+
+  async getBySlug(
+    principal: Principal,
+    names: { readonly team: string; readonly project: string },
+  ): Promise<ProjectRecord> {
+    return await this.#store.read((tables) => getProjectBySlug(tables, principal, names))
+  }
+
+  /** With a type, the project starts with its default deployment of that type; if that fails there is no project. */
+  async create(
+    principal: Principal,
+    teamIdOrSlug: string,
+    request: { readonly name: string; readonly deploymentType: CreatableType | undefined },
+  ): Promise<{ readonly project: ProjectRecord; readonly deployment: DeploymentRecord | undefined }> {
+    const name = checkProjectName(request.name)
+    const { deploymentType } = request
+    const created = await this.#store.mutate('create project', async (tables) => {
+      const team = await getTeam(tables, principal, teamIdOrSlug)
+      const project = await this.#insert(tables, { teamId: team.id, name, creator: principal.memberId })
+      if (deploymentType === undefined) return { project, reserved: undefined }
+      const reserved = await this.#deployments.reserve(tables, project, principal.memberId, { type: deploymentType })
+      return { project, reserved }
+    })
+    const { project, reserved } = created
+    if (reserved === undefined) return { project, deployment: undefined }
+    const deployment = await this.#deployments.finish(reserved, async (tables) => {
+      const left = await tables.projects.find('byNumber', [project.id])
+      if (left !== undefined) await tables.projects.remove(left._id)
+    })
+    return { project, deployment }
+  }
+
+  /** Newest first. `search` matches name or slug, ignoring case. */
+  async list(
+    principal: Principal,
+    teamIdOrSlug: string,
+    page: { readonly before: number | undefined; readonly limit: number; readonly search: string | undefined },
+  ): Promise<ProjectPage> {
+    return await this.#store.read(async (tables) => {
+      const team = await getTeam(tables, principal, teamIdOrSlug)
+      const all = await tables.projects.list('byTeamAndNumber', [team.id], { order: 'desc' })
+      const search = page.search?.toLowerCase()
+      const matching = all.filter(
+        ({ id, name, slug }) =>
+          (page.before === undefined || id < page.before) &&
+          (search === undefined || name.toLowerCase().includes(search) || slug.toLowerCase().includes(search)),
+      )
+      const projects = matching.slice(0, page.limit)
+      const nextBefore = matching.length > page.limit ? projects.at(-1)?.id : undefined
+      return { team, projects, nextBefore }
+    })
+  }
+
+  /** Durable at once: the project, its deployments and their keys are gone when this resolves. */
+  async delete(principal: Principal, projectId: number): Promise<void> {
+    const deleted = await this.#store.mutate('delete project', async (tables) => {
+      const project = await getProject(tables, principal, projectId)
+      const deployments = await tables.deployments.list('byProject', [project.id])
+      const revokedWithDeployments = await this.#deployments.deleteRecords(tables, deployments)
+      const keys = await tables.accessTokens.list('byProject', [project.id])
+      const revoked = await this.#accessTokens.revoke(tables, keys)
+      await tables.projects.remove(project._id)
+      return { names: deployments.map(({ name }) => name), revoked: [...revokedWithDeployments, ...revoked] }
+    })
+    this.#accessTokens.announce(deleted.revoked)
+    await this.#deployments.removeFolders(deleted.names)
+  }
+
+  async #insert(
+    tables: Writer,
+    request: { readonly teamId: number; readonly name: string; readonly creator: number },
+  ): Promise<ProjectRecord> {
+    const { teamId, name, creator } = request
+    const slug = await firstFree(
+      slugify(name, 'project'),
+      controlPlaneLimits.maxSlugLength,
+      async (candidate) => (await tables.projects.find('byTeamAndSlug', [teamId, candidate])) !== undefined,
+    )
+    const id = await nextId(tables, 'project')
+    const project: ProjectRecord = { id, teamId, name, slug, creator, createTime: this.#clock.nowMs() }
+    await tables.projects.insert(project)
+    return project
+  }
+}
+
+function checkProjectName(name: string): string {
+  const trimmed = name.trim()
+  const { maxProjectNameLength } = controlPlaneLimits
+  if (trimmed === '') throw new BadRequest('InvalidProjectName', 'The project name must not be empty.')
+  if (trimmed.length > maxProjectNameLength) {
+    throw new BadRequest('InvalidProjectName', `The project name must have at most ${maxProjectNameLength} characters.`)
+  }
+  return trimmed
+}

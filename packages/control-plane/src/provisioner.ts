@@ -1,0 +1,25 @@
+/** Port to whatever runs deployments; the composition provides it. */
+import type { DeploymentType } from './records.ts'
+
+export type ProvisionRequest = {
+  readonly name: string
+  readonly type: DeploymentType
+  readonly deploymentId: number
+  readonly projectId: number
+  readonly teamId: number
+}
+
+/** Origins without a path and without a trailing slash. */
+export type DeploymentUrls = { readonly url: string; readonly siteUrl: string }
+
+export interface Provisioner {
+  /**
+   * Makes the deployment exist and answer. Idempotent: after a crash it is asked again for the same name. When it
+   * throws, `remove` is called, so it may leave a half-made folder behind.
+   */
+  create(request: ProvisionRequest): Promise<DeploymentUrls>
+  /** Stops the deployment and deletes its data. Idempotent; a name that it does not know is fine. */
+  remove(name: string): Promise<void>
+  /** Where a deployment that was created answers now. */
+  urlOf(name: string): DeploymentUrls
+}

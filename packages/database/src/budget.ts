@@ -1,0 +1,141 @@
+import { BadRequest } from '@concave/base'
+
+import { systemTransactionLimits, type TransactionLimits } from './transaction-limits.ts'
+
+export type Metric = keyof TransactionLimits
+export type Metrics = { readonly [M in Metric]: { readonly used: number; readonly remaining: number } }
+
+/**
+ * What one transaction has used (database.md §5.7). Counts only rise: neither a rolled back savepoint nor a caught error
+ * gives anything back. System tables are counted apart.
+ */
+export class Budget {
+  #limits: TransactionLimits
+  readonly #used: Record<Metric, number> = createCounts()
+  readonly #usedBySystem: Record<Metric, number> = createCounts()
+
+  constructor(limits: TransactionLimits) {
+    this.#limits = limits
+  }
+
+  metrics(): Metrics {
+    const metrics = {} as Record<Metric, { used: number; remaining: number }>
+    for (const metric of metricNames) {
+      const used = this.#used[metric]
+      metrics[metric] = { used, remaining: Math.max(0, this.#limits[metric] - used) }
+    }
+    return metrics
+  }
+
+  /** Lowers limits to what is given, counted from here; never wider than what is left. Returns what restores them. */
+  narrow(limits: Partial<TransactionLimits>): () => void {
+    const before = this.#limits
+    const narrowed: Record<Metric, number> = { ...before }
+    for (const metric of metricNames) {
+      const limit = limits[metric]
+      if (limit !== undefined) narrowed[metric] = Math.min(before[metric], this.#used[metric] + limit)
+    }
+    this.#limits = narrowed
+    return () => {
+      this.#limits = before
+    }
+  }
+
+  /** How many more documents and bytes a read may take in before it fails. */
+  readable(isSystem: boolean): { readonly documents: number; readonly bytes: number } {
+    const limits = isSystem ? systemTransactionLimits : this.#limits
+    const used = isSystem ? this.#usedBySystem : this.#used
+    return { documents: limits.documentsRead - used.documentsRead, bytes: limits.bytesRead - used.bytesRead }
+  }
+
+  addRead(isSystem: boolean, documents: number, bytes: number): void {
+    const used = isSystem ? this.#usedBySystem : this.#used
+    used.documentsRead += documents
+    used.bytesRead += bytes
+  }
+
+  /** Counts a read and fails if it was too much. */
+  read(isSystem: boolean, documents: number, bytes: number): void {
+    this.addRead(isSystem, documents, bytes)
+    this.checkReads(isSystem)
+  }
+
+  checkReads(isSystem: boolean): void {
+    this.#check(isSystem, 'documentsRead')
+    this.#check(isSystem, 'bytesRead')
+  }
+
+  query(isSystem: boolean): void {
+    this.#add(isSystem, 'databaseQueries', 1)
+  }
+
+  write(isSystem: boolean, bytes: number): void {
+    this.#add(isSystem, 'documentsWritten', 1)
+    this.#add(isSystem, 'bytesWritten', bytes)
+  }
+
+  schedule(argsBytes: number): void {
+    this.#add(false, 'functionsScheduled', 1)
+    this.#add(false, 'scheduledFunctionArgsBytes', argsBytes)
+  }
+
+  #add(isSystem: boolean, metric: Metric, amount: number): void {
+    const used = isSystem ? this.#usedBySystem : this.#used
+    used[metric] += amount
+    this.#check(isSystem, metric)
+  }
+
+  #check(isSystem: boolean, metric: Metric): void {
+    const limit = (isSystem ? systemTransactionLimits : this.#limits)[metric]
+    const used = (isSystem ? this.#usedBySystem : this.#used)[metric]
+    if (used > limit) throw exceeded(metric, limit)
+  }
+}
+
+const metricNames: readonly Metric[] = [
+  'documentsRead',
+  'bytesRead',
+  'databaseQueries',
+  'documentsWritten',
+  'bytesWritten',
+  'functionsScheduled',
+  'scheduledFunctionArgsBytes',
+]
+
+const help =
+  'Consider using smaller limits in your queries, paginating your queries, or using indexed queries with a selective index range expressions.'
+
+export function exceeded(metric: Metric, limit: number): BadRequest {
+  const run = 'in a single function execution'
+  switch (metric) {
+    case 'documentsRead':
+      return new BadRequest('TooManyDocumentsRead', `Too many documents read ${run} (limit: ${limit}). ${help}`)
+    case 'bytesRead':
+      return new BadRequest('TooManyBytesRead', `Too many bytes read ${run} (limit: ${limit} bytes). ${help}`)
+    case 'databaseQueries':
+      return new BadRequest('TooManyReads', `Too many reads ${run} (limit: ${limit}). ${help}`)
+    case 'documentsWritten':
+      return new BadRequest('TooManyWrites', `Too many writes ${run} (limit: ${limit})`)
+    case 'bytesWritten':
+      return new BadRequest('TooManyBytesWritten', `Too many bytes written ${run} (limit: ${limit} bytes)`)
+    case 'functionsScheduled':
+      return new BadRequest('TooManyFunctionsScheduled', `Too many functions scheduled by this mutation (limit: ${limit})`)
+    case 'scheduledFunctionArgsBytes':
+      return new BadRequest(
+        'ScheduledFunctionsArgumentsTooLarge',
+        `Too large total size of the arguments of scheduled functions from this mutation (limit: ${limit} bytes)`,
+      )
+  }
+}
+
+function createCounts(): Record<Metric, number> {
+  return {
+    documentsRead: 0,
+    bytesRead: 0,
+    databaseQueries: 0,
+    documentsWritten: 0,
+    bytesWritten: 0,
+    functionsScheduled: 0,
+    scheduledFunctionArgsBytes: 0,
+  }
+}

@@ -1,0 +1,242 @@
+import { WriteConflict, type Clock, type Log, type Random } from '@concave/base'
+import type { Storage, Ts } from '@concave/storage'
+
+import { bootstrap, ensureSystemTables } from './bootstrap.ts'
+import type { Catalog, TableEntry } from './catalog.ts'
+import { allDocuments, CatalogHistory } from './catalog-history.ts'
+import { CommitConflict, OutOfRetention } from './commit-errors.ts'
+import { Committer, type Committed } from './committer.ts'
+import { describeConflict } from './conflict-message.ts'
+import { PageCursorCodec } from './page-cursor.ts'
+import type { ReadSet } from './read-set.ts'
+import type { OnInvalidated, Subscription } from './subscriptions.ts'
+import { rootNamespace, systemTables, type SystemTable } from './system-tables.ts'
+import { TableCounts } from './table-counts.ts'
+import { Transaction, type TransactionKind } from './transaction.ts'
+import {
+  databaseLimits,
+  defaultTransactionLimits,
+  systemTransactionLimits,
+  type TransactionLimits,
+} from './transaction-limits.ts'
+
+export type DatabaseDependencies = {
+  /** Not yet opened; the database opens and closes it. */
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** System tables of the caller, beside ours. */
+  readonly tables?: readonly SystemTable[]
+  /** Waits between attempts of native transactions. */
+  readonly sleep?: (ms: number) => Promise<void>
+}
+
+export type BeginOptions = {
+  /** Snapshot; by default the newest durable one for queries, the newest applied one for mutations. */
+  readonly at?: Ts
+  readonly limits?: TransactionLimits
+  readonly namespace?: string
+}
+
+/** The document database of one deployment: begins transactions, commits them, and tells who must read again. */
+export class Database {
+  readonly storage: Storage
+  readonly committer: Committer
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #log: Log
+  readonly #sleep: (ms: number) => Promise<void>
+  readonly #codec: PageCursorCodec
+  readonly #catalogs: CatalogHistory
+  readonly #counts: TableCounts
+  readonly #catalogListeners = new Set<() => void>()
+  #durableCatalog: Catalog
+  #checkpoint: Promise<void> | undefined
+
+  /** Opens or creates. Missing system tables and indexes are added before it answers. */
+  static async open(deps: DatabaseDependencies): Promise<Database> {
+    const committer = await Committer.open(deps)
+    const headTs = committer.durableTs
+    const catalogs = await CatalogHistory.load(committer.snapshot(headTs))
+    const counts = await TableCounts.load(deps.storage, headTs)
+    const codec = await PageCursorCodec.load(deps.storage.meta, deps.random)
+    const database = new Database(deps, committer, catalogs, counts, codec)
+    const definitions = [...systemTables, ...(deps.tables ?? [])]
+    if (headTs === 0n) await database.mutate('system:bootstrap', (tx) => bootstrap(tx, definitions))
+    else await ensureSystemTables(database, definitions)
+    return database
+  }
+
+  private constructor(
+    deps: DatabaseDependencies,
+    committer: Committer,
+    catalogs: CatalogHistory,
+    counts: TableCounts,
+    codec: PageCursorCodec,
+  ) {
+    this.storage = deps.storage
+    this.committer = committer
+    this.#clock = deps.clock
+    this.#random = deps.random
+    this.#log = deps.log.child({ room: 'database' })
+    this.#sleep = deps.sleep ?? defaultSleep
+    this.#codec = codec
+    this.#catalogs = catalogs
+    this.#counts = counts
+    committer.onApplied((commit) => {
+      this.#catalogs.apply(commit)
+      this.#counts.apply(commit)
+    })
+    this.#durableCatalog = catalogs.latest
+    committer.onPublished(() => {
+      this.#checkpointIfDue()
+      this.#tellCatalogListeners()
+    })
+  }
+
+  begin(kind: TransactionKind, options: BeginOptions = {}): Transaction {
+    const at = options.at ?? (kind === 'query' ? this.committer.durableTs : this.committer.appliedTs)
+    return new Transaction({
+      kind,
+      snapshot: this.committer.snapshot(at),
+      catalog: this.#catalogs.at(at),
+      random: this.#random,
+      codec: this.#codec,
+      limits: options.limits ?? defaultTransactionLimits,
+      namespace: options.namespace ?? rootNamespace,
+      nowNs: this.#clock.nowNs(),
+      countDocuments: (table) => this.#countDocuments(table, at),
+    })
+  }
+
+  /**
+   * Ends a transaction. Throws `WriteConflict` or `OutOfRetention` if it must run again. `ts` is the commit ts, or the
+   * begin ts if nothing was written; tell nobody the outcome before `durable`.
+   */
+  commit(tx: Transaction, source: string): Committed {
+    if (!tx.hasWrites) return { ts: tx.beginTs, durable: this.committer.whenDurable(tx.beginTs) }
+    try {
+      return this.committer.commit({
+        beginTs: tx.beginTs,
+        reads: tx.reads,
+        source,
+        build: (ts) => tx.buildEffects(ts),
+      })
+    } catch (error) {
+      if (error instanceof CommitConflict) throw describeConflict(error, this.#catalogs.latest, source)
+      throw error
+    }
+  }
+
+  /** Runs a native read at the newest durable snapshot (or `at`). */
+  async read<T>(
+    run: (tx: Transaction) => Promise<T>,
+    options: { readonly at?: Ts } = {},
+  ): Promise<{ readonly value: T; readonly ts: Ts; readonly reads: ReadSet }> {
+    const tx = this.begin('query', { ...options, limits: systemTransactionLimits })
+    const value = await run(tx)
+    return { value, ts: tx.beginTs, reads: tx.reads }
+  }
+
+  /** Runs a native transaction until it meets no conflict; resolves once it is durable. `run` may be called again. */
+  async mutate<T>(
+    source: string,
+    run: (tx: Transaction) => Promise<T>,
+  ): Promise<{ readonly value: T; readonly ts: Ts }> {
+    for (let attempt = 1; ; attempt += 1) {
+      const tx = this.begin('mutation', { limits: systemTransactionLimits })
+      try {
+        const value = await run(tx)
+        const { ts, durable } = this.commit(tx, source)
+        await durable
+        return { value, ts }
+      } catch (error) {
+        const isRetryable = error instanceof WriteConflict || error instanceof OutOfRetention
+        if (!isRetryable || attempt === databaseLimits.maxNativeAttempts) throw error
+        await this.#sleep(this.#backoffMs(attempt))
+      }
+    }
+  }
+
+  /** Calls back once when a durable commit after `at` touches `reads`. */
+  subscribe(reads: ReadSet, at: Ts, onInvalidated: OnInvalidated): Subscription {
+    return this.committer.subscribe(reads, at, onInvalidated)
+  }
+
+  /** Newest durable and published commit. */
+  latestTs(): Ts {
+    return this.committer.durableTs
+  }
+
+  /** Newest catalog, applied commits included. For native work that re-checks inside a transaction. */
+  get catalog(): Catalog {
+    return this.#catalogs.latest
+  }
+
+  /** The catalog as of `ts`. */
+  catalogAt(ts: Ts): Catalog {
+    return this.#catalogs.at(ts)
+  }
+
+  /** Calls `listener` when durable commits have changed tables, indexes or schemas. Returns what ends it. */
+  onCatalogChanged(listener: () => void): () => void {
+    this.#catalogListeners.add(listener)
+    return () => this.#catalogListeners.delete(listener)
+  }
+
+  /** Resolves when storage has failed: everything that is not durable is gone, open the database again. */
+  get failed(): Promise<Error> {
+    return this.committer.failed
+  }
+
+  async close(): Promise<void> {
+    await this.#checkpoint
+    try {
+      await this.committer.whenDurable(this.committer.appliedTs)
+      await this.#counts.saveCheckpoint(this.committer.durableTs)
+    } catch (error) {
+      this.#log.warn({ err: error }, 'The table counts were not saved at close; they are replayed at open.')
+    }
+    await this.committer.close()
+  }
+
+  async #countDocuments(table: TableEntry, at: Ts): Promise<number> {
+    const known = this.#counts.countAt(table.tablet, at)
+    if (known !== undefined) return known
+    let count = 0
+    for await (const _ of allDocuments(this.committer.snapshot(at), table.tablet)) count += 1
+    return count
+  }
+
+  #tellCatalogListeners(): void {
+    const catalog = this.#catalogs.at(this.committer.durableTs)
+    if (catalog === this.#durableCatalog) return
+    this.#durableCatalog = catalog
+    for (const listener of this.#catalogListeners) listener()
+  }
+
+  #checkpointIfDue(): void {
+    if (!this.#counts.isCheckpointDue || this.#checkpoint !== undefined) return
+    this.#checkpoint = this.#counts
+      .saveCheckpoint(this.committer.durableTs)
+      .catch((error: unknown) => this.#log.warn({ err: error }, 'Saving the table counts failed; they are replayed at open.'))
+      .finally(() => {
+        this.#checkpoint = undefined
+      })
+  }
+
+  /** Exponential, with full jitter. */
+  #backoffMs(attempt: number): number {
+    const { minNativeBackoffMs, maxNativeBackoffMs } = databaseLimits
+    const ceiling = Math.min(maxNativeBackoffMs, minNativeBackoffMs * 2 ** attempt)
+    const [byte = 0] = this.#random.bytes(1)
+    return (ceiling * (byte + 1)) / 256
+  }
+}
+
+function defaultSleep(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms)
+  })
+}

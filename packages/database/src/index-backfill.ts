@@ -1,0 +1,49 @@
+import type { BulkRow, Ts } from '@concave/storage'
+import { parseValue, type ValueObject } from '@concave/values'
+
+import type { IndexEntry, TableEntry } from './catalog.ts'
+import type { Database } from './database.ts'
+import { indexKey } from './index-key.ts'
+import { keyAfter } from './read-set.ts'
+
+const sliceRows = 500
+const sliceBytes = 512 * 1024
+
+/**
+ * Fills a new index from the documents of one durable snapshot. The snapshot is taken after the index row is durable, so
+ * every later write has made its own entries; storage skips documents that changed since (design.md §5). Works in
+ * bounded slices; can be repeated from the start or from `after` at any time.
+ */
+export async function backfillIndex(options: {
+  readonly database: Database
+  readonly table: TableEntry
+  readonly entry: IndexEntry
+  /** Continue behind this internal id. */
+  readonly after?: Uint8Array
+  readonly signal?: AbortSignal
+  /** Called after each slice with the documents done in this run; a place to save progress. */
+  readonly onSlice?: (documents: number, last: Uint8Array) => Promise<void>
+}): Promise<void> {
+  const { database, table, entry, signal } = options
+  let from: Uint8Array = options.after === undefined ? new Uint8Array(0) : keyAfter(options.after)
+  let documents = 0
+  let at: Ts = database.latestTs()
+  for (;;) {
+    signal?.throwIfAborted()
+    // Each slice may read at a newer snapshot: what changed in between has written its own entries.
+    at = database.latestTs()
+    const snapshot = database.committer.snapshot(at)
+    const page = await snapshot.scanDocuments(table.tablet, { from, to: undefined }, 'asc', sliceRows, sliceBytes)
+    const rows = page.rows.map((row): BulkRow => {
+      const key = indexKey(entry.paths, parseValue(row.text) as ValueObject)
+      return { index: entry.index, key, tablet: table.tablet, id: row.id, documentTs: row.ts }
+    })
+    if (rows.length > 0) await database.storage.bulk(rows)
+    documents += rows.length
+    const last = page.rows.at(-1)
+    if (last !== undefined) await options.onSlice?.(documents, last.id)
+    if (page.exhausted || last === undefined) return
+    from = keyAfter(last.key)
+    await new Promise(setImmediate)
+  }
+}

@@ -1,0 +1,159 @@
+import { bytesCompare } from '@concave/base'
+import type { IndexId, KeyRange, StoredDocument } from '@concave/storage'
+
+import type { IndexEntry, TableEntry } from './catalog.ts'
+import type { Document } from './document.ts'
+import { bytesKey, indexKey } from './index-key.ts'
+
+/** A document that the transaction has written. `base` is the revision it began from, `current` null is a deletion. */
+export type Write = {
+  readonly table: TableEntry
+  readonly internalId: Uint8Array
+  readonly id: string
+  readonly base: StoredDocument | undefined
+  readonly current: Document | null
+}
+
+export type OwnRow = { readonly key: Uint8Array; readonly internalId: Uint8Array; readonly document: Document }
+
+/** A place to which the writes can be taken back. */
+export type WritesMark = { readonly length: number }
+
+type Undo = { readonly writes: TableWrites; readonly key: string; readonly previous: Write | undefined }
+
+/**
+ * The write set of one transaction: pending revisions by table, readable through every index. An index over them is
+ * only built once the transaction reads that index after writing, and then kept up to date.
+ */
+export class OwnWrites {
+  readonly #tables = new Map<number, TableWrites>()
+  readonly #undo: Undo[] = []
+
+  get isEmpty(): boolean {
+    return this.#undo.length === 0
+  }
+
+  find(table: TableEntry, internalId: Uint8Array): Write | undefined {
+    return this.#tables.get(table.tablet)?.byId.get(bytesKey(internalId))
+  }
+
+  has(table: TableEntry): boolean {
+    return (this.#tables.get(table.tablet)?.byId.size ?? 0) > 0
+  }
+
+  /** Ids of the table whose stored revisions must not be read any more. */
+  hides(table: TableEntry, internalId: Uint8Array): boolean {
+    return this.#tables.get(table.tablet)?.byId.has(bytesKey(internalId)) ?? false
+  }
+
+  put(write: Write): void {
+    let writes = this.#tables.get(write.table.tablet)
+    if (writes === undefined) {
+      writes = new TableWrites()
+      this.#tables.set(write.table.tablet, writes)
+    }
+    const key = bytesKey(write.internalId)
+    this.#undo.push({ writes, key, previous: writes.byId.get(key) })
+    writes.put(key, write)
+  }
+
+  /** Rows of `index` in `range`, ascending. */
+  rows(table: TableEntry, index: IndexEntry, range: KeyRange): readonly OwnRow[] {
+    const writes = this.#tables.get(table.tablet)
+    if (writes === undefined) return []
+    const rows = writes.index(index)
+    const start = lowerBound(rows, range.from)
+    const end = range.to === undefined ? rows.length : lowerBound(rows, range.to)
+    return start >= end ? [] : rows.slice(start, end)
+  }
+
+  mark(): WritesMark {
+    return { length: this.#undo.length }
+  }
+
+  /** Undoes all writes after `mark`. */
+  rollback(mark: WritesMark): void {
+    while (this.#undo.length > mark.length) {
+      const { writes, key, previous } = this.#undo.pop() as Undo
+      writes.restore(key, previous)
+    }
+  }
+
+  /** The net effect on the number of documents of `table`. */
+  countChange(table: TableEntry): number {
+    let change = 0
+    for (const write of this.#tables.get(table.tablet)?.byId.values() ?? []) {
+      change += (write.current === null ? 0 : 1) - (write.base === undefined ? 0 : 1)
+    }
+    return change
+  }
+
+  /** Every document written, in the order of first writes per table. */
+  *all(): Iterable<Write> {
+    for (const writes of this.#tables.values()) yield* writes.byId.values()
+  }
+}
+
+class TableWrites {
+  readonly byId = new Map<string, Write>()
+  readonly #indexes = new Map<IndexId, { readonly entry: IndexEntry; readonly rows: OwnRow[] }>()
+
+  put(key: string, write: Write): void {
+    const previous = this.byId.get(key)
+    for (const { entry, rows } of this.#indexes.values()) {
+      if (previous !== undefined && previous.current !== null) remove(rows, rowKey(entry, previous))
+      if (write.current !== null) insert(rows, toRow(entry, write, write.current))
+    }
+    this.byId.set(key, write)
+  }
+
+  restore(key: string, previous: Write | undefined): void {
+    this.#indexes.clear()
+    if (previous === undefined) this.byId.delete(key)
+    else this.byId.set(key, previous)
+  }
+
+  index(entry: IndexEntry): readonly OwnRow[] {
+    let index = this.#indexes.get(entry.index)
+    if (index === undefined) {
+      const rows: OwnRow[] = []
+      for (const write of this.byId.values()) {
+        if (write.current !== null) rows.push(toRow(entry, write, write.current))
+      }
+      rows.sort((a, b) => bytesCompare(a.key, b.key))
+      index = { entry, rows }
+      this.#indexes.set(entry.index, index)
+    }
+    return index.rows
+  }
+}
+
+function toRow(entry: IndexEntry, write: Write, document: Document): OwnRow {
+  return { key: rowKey(entry, write), internalId: write.internalId, document }
+}
+
+function rowKey(entry: IndexEntry, write: Write): Uint8Array {
+  if (entry.paths.length === 0 || write.current === null) return write.internalId
+  return indexKey(entry.paths, write.current.value)
+}
+
+function lowerBound(rows: readonly OwnRow[], key: Uint8Array): number {
+  let low = 0
+  let high = rows.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (bytesCompare((rows[middle] as OwnRow).key, key) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function insert(rows: OwnRow[], row: OwnRow): void {
+  rows.splice(lowerBound(rows, row.key), 0, row)
+}
+
+function remove(rows: OwnRow[], key: Uint8Array): void {
+  const position = lowerBound(rows, key)
+  const row = rows[position]
+  if (row !== undefined && bytesCompare(row.key, key) === 0) rows.splice(position, 1)
+}

@@ -1,0 +1,241 @@
+import { BadRequest } from '@concave/base'
+import { checkIdentifier, parseValidator, renderValidator, type Validator } from '@concave/values'
+
+import { isJsonObject } from './filter-expression.ts'
+import { parseFieldPath } from './index-key.ts'
+import { databaseLimits } from './transaction-limits.ts'
+
+/** A pushed schema (database.md §4.6), checked. */
+export type SchemaDefinition = {
+  readonly schemaValidation: boolean
+  readonly tables: readonly TableSchema[]
+}
+
+export type TableSchema = {
+  readonly tableName: string
+  readonly indexes: readonly IndexDefinition[]
+  readonly documentType: Validator
+}
+
+export type IndexDefinition = { readonly name: string; readonly fields: readonly string[]; readonly staged: boolean }
+
+/** Parses and checks a schema's JSON text. Throws the developer's error (database.md §4.1, §4.6). */
+export function parseSchema(text: string): SchemaDefinition {
+  const json = parseJson(text)
+  if (!isJsonObject(json) || !Array.isArray(json['tables'])) throw invalidSchema('it must have a list of tables')
+  const schemaValidation = json['schemaValidation'] ?? true
+  if (typeof schemaValidation !== 'boolean') throw invalidSchema('`schemaValidation` must be a boolean')
+  const tables = json['tables'].map(parseTable)
+  const names = new Set<string>()
+  for (const { tableName } of tables) {
+    if (names.has(tableName)) throw invalidSchema(`the table "${tableName}" is defined twice`)
+    names.add(tableName)
+  }
+  return { schemaValidation, tables }
+}
+
+function parseTable(json: unknown): TableSchema {
+  if (!isJsonObject(json) || typeof json['tableName'] !== 'string') throw invalidSchema('every table must have a name')
+  const { tableName } = json
+  checkTableName(tableName)
+  refuseSearch(tableName, json)
+  const indexes = [
+    ...parseIndexes(tableName, json['indexes'], false),
+    ...parseIndexes(tableName, json['stagedDbIndexes'], true),
+  ]
+  checkIndexes(tableName, indexes)
+  const documentType =
+    json['documentType'] === null || json['documentType'] === undefined
+      ? ({ type: 'any' } as const)
+      : parseValidator(json['documentType'])
+  checkDocumentType(documentType)
+  for (const index of indexes) checkReachable(tableName, index, documentType)
+  return { tableName, indexes, documentType }
+}
+
+function checkTableName(name: string): void {
+  if (checkIdentifier(name) !== undefined) {
+    throw new BadRequest(
+      'InvalidTableName',
+      `Invalid table name: "${name}". Identifiers must start with a letter and can only contain letters, digits, and underscores.`,
+    )
+  }
+  if (name.startsWith('_')) throw new BadRequest('TableNameReserved', `${name} is a reserved table name.`)
+}
+
+/** Kinds of indexes that this version does not build. */
+function refuseSearch(tableName: string, json: Readonly<Record<string, unknown>>): void {
+  const kinds = [
+    ['searchIndexes', 'Search'],
+    ['stagedSearchIndexes', 'Search'],
+    ['vectorIndexes', 'Vector'],
+    ['stagedVectorIndexes', 'Vector'],
+  ] as const
+  for (const [field, kind] of kinds) {
+    const definitions = json[field]
+    if (!Array.isArray(definitions) || definitions.length === 0) continue
+    const names = definitions.map((definition: unknown) =>
+      isJsonObject(definition) ? `"${tableName}.${String(definition['indexDescriptor'])}"` : `"${tableName}"`,
+    )
+    throw new BadRequest(
+      `${kind}IndexesNotSupported`,
+      `${kind} indexes are not supported by this version of the server. Remove ${names.join(', ')} from the schema.`,
+    )
+  }
+}
+
+function parseIndexes(tableName: string, json: unknown, staged: boolean): readonly IndexDefinition[] {
+  if (json === undefined || json === null) return []
+  if (!Array.isArray(json)) throw invalidSchema(`the indexes of the table "${tableName}" must be a list`)
+  return json.map((definition: unknown): IndexDefinition => {
+    if (!isJsonObject(definition)) throw invalidSchema(`an index of the table "${tableName}" is not an object`)
+    const { indexDescriptor, fields } = definition
+    if (typeof indexDescriptor !== 'string' || !Array.isArray(fields) || !fields.every((field) => typeof field === 'string')) {
+      throw invalidSchema(`an index of the table "${tableName}" has no name or no fields`)
+    }
+    return { name: indexDescriptor, fields, staged }
+  })
+}
+
+function checkIndexes(tableName: string, indexes: readonly IndexDefinition[]): void {
+  if (indexes.length > databaseLimits.maxIndexesPerTable) {
+    throw new BadRequest(
+      'TooManyIndexes',
+      `Table "${tableName}" cannot have more than ${databaseLimits.maxIndexesPerTable} indexes.`,
+    )
+  }
+  const names = new Set<string>()
+  const nameOfFields = new Map<string, string>()
+  for (const index of indexes) {
+    checkIndex(tableName, index)
+    if (names.has(index.name)) {
+      throw new BadRequest('IndexNamesNotUnique', `Table "${tableName}" has two or more definitions of index "${index.name}".`)
+    }
+    names.add(index.name)
+    const fields = JSON.stringify(index.fields)
+    const twin = nameOfFields.get(fields)
+    if (twin !== undefined) {
+      throw new BadRequest(
+        'IndexNotUnique',
+        `In table "${tableName}" index "${twin}" and index "${index.name}" have the same fields. Indexes must be unique within a table.`,
+      )
+    }
+    nameOfFields.set(fields, index.name)
+  }
+}
+
+function checkIndex(tableName: string, { name, fields, staged }: IndexDefinition): void {
+  const isReserved = (name.startsWith('_') && !name.startsWith('_fivetran')) || name === 'by_id' || name === 'by_creation_time'
+  if (isReserved) {
+    throw new BadRequest(
+      'IndexNameReserved',
+      `In table "${tableName}" cannot name an index "${name}" because the name is reserved. Indexes may not start with an underscore or be named "by_id" or "by_creation_time".`,
+    )
+  }
+  if (checkIdentifier(name) !== undefined) {
+    throw new BadRequest(
+      'InvalidIndexName',
+      `Invalid index name: "${name}". Identifiers must be 64 characters or less, start with a letter, and only contain letters, digits, underscores.`,
+    )
+  }
+  if (fields.length === 0) {
+    const kind = staged ? 'staged index' : 'index'
+    throw new BadRequest('EmptyIndex', `In table "${tableName}" ${kind} "${name}" must have at least one field.`)
+  }
+  if (fields.length + 1 > databaseLimits.maxIndexFields) {
+    throw new BadRequest('IndexTooManyFields', `Indexes may have up to ${databaseLimits.maxIndexFields} fields.`)
+  }
+  const seen = new Set<string>()
+  for (const field of fields) {
+    checkIndexField(name, field)
+    if (seen.has(field)) {
+      throw new BadRequest(
+        'FieldsNotUniqueWithinIndex',
+        `Duplicate field "${field}". Index fields must be unique within an index.`,
+      )
+    }
+    seen.add(field)
+  }
+}
+
+function checkIndexField(indexName: string, field: string): void {
+  if (field === '_id') {
+    throw new BadRequest(
+      'IndexFieldsContainId',
+      '`_id` is not a valid index field. To load documents by ID, use `db.get(id)`.',
+    )
+  }
+  if (field === '_creationTime') {
+    throw new BadRequest(
+      'IndexFieldsContainCreationTime',
+      '`_creationTime` is automatically added to the end of each index. It should not be added explicitly in the index definition. See https://docs.convex.dev/using/indexes for more details.',
+    )
+  }
+  if (field.startsWith('_')) {
+    throw new BadRequest(
+      'IndexFieldNameReserved',
+      'Reserved fields (starting with `_`) are not allowed in indexes.',
+    )
+  }
+  if (parseFieldPath(field).some((part) => checkIdentifier(part) !== undefined)) {
+    throw new BadRequest('InvalidIndexField', `In index "${indexName}": Invalid index field: "${field}"`)
+  }
+}
+
+function checkDocumentType(validator: Validator): void {
+  if (isDocumentType(validator)) return
+  throw new BadRequest(
+    'InvalidTopLevelTypeInSchemaError',
+    `The document validator in a schema must be an object, a union of objects, or \`v.any()\`. Found ${renderValidator(validator)}.`,
+  )
+}
+
+function isDocumentType(validator: Validator): boolean {
+  return validator.type === 'any' || isObjectType(validator)
+}
+
+function isObjectType(validator: Validator): boolean {
+  if (validator.type === 'union') return validator.members.every(isObjectType)
+  return validator.type === 'object'
+}
+
+function checkReachable(tableName: string, index: IndexDefinition, documentType: Validator): void {
+  for (const field of index.fields) {
+    if (canReach(documentType, parseFieldPath(field))) continue
+    throw new BadRequest(
+      'SchemaDefinitionError',
+      `In table "${tableName}" the index "${index.name}" is invalid because it references the field "${field}" that does not exist.`,
+    )
+  }
+}
+
+function canReach(validator: Validator, path: readonly string[]): boolean {
+  const [field, ...rest] = path
+  if (field === undefined) return true
+  switch (validator.type) {
+    case 'any':
+      return true
+    case 'object': {
+      const member = validator.fields.get(field)
+      return member !== undefined && canReach(member.validator, rest)
+    }
+    case 'record':
+      return canReach(validator.values, rest)
+    case 'union':
+      return validator.members.some((member) => canReach(member, path))
+    default:
+      return false
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw invalidSchema('it is not JSON', error)
+  }
+}
+
+function invalidSchema(reason: string, cause?: unknown): BadRequest {
+  return new BadRequest('InvalidSchema', `The schema is invalid: ${reason}.`, { cause })
+}

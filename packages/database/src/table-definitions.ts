@@ -1,0 +1,144 @@
+import { assert, BadRequest } from '@concave/base'
+import { decodeValue, encodeDocumentId, type ValueObject } from '@concave/values'
+
+import {
+  builtInAndDeclared,
+  byIdIndex,
+  fixedTablets,
+  onDiskState,
+  type Counters,
+  type CountersRow,
+  type IndexEntry,
+  type IndexRow,
+  type IndexState,
+  type TableEntry,
+  type TableRow,
+} from './catalog.ts'
+import { rootNamespace } from './system-tables.ts'
+import type { Transaction } from './transaction.ts'
+import { databaseLimits } from './transaction-limits.ts'
+
+/**
+ * Changes of tables and indexes, as writes of `_tables`, `_index` and `_db` rows in a transaction. The transaction sees
+ * them at once; everybody else at its commit.
+ */
+
+export type TableDefinition = {
+  readonly name: string
+  readonly namespace: string
+  readonly indexes: readonly { readonly name: string; readonly fields: readonly string[] }[]
+  /** Given for system tables only; user tables get the smallest free number. */
+  readonly number?: number
+}
+
+/** Creates an empty table; its indexes serve at once. There must be no active table of that name. */
+export async function createTable(tx: Transaction, definition: TableDefinition): Promise<TableEntry> {
+  const { name, namespace } = definition
+  assert(tx.catalog.findTable(namespace, name) === undefined, `the table ${name} exists`)
+  const number = definition.number ?? nextTableNumber(tx, namespace)
+  const indexes = builtInAndDeclared(definition)
+  const { nextTablet, nextIndex } = await takeNumbers(tx, 1, indexes.length)
+  await insertTableRow(tx, { name, number, namespace, state: 'active', tablet: nextTablet })
+  const table = tx.catalog.findTablet(nextTablet)
+  assert(table !== undefined, 'a table that was just created')
+  for (const [position, index] of indexes.entries()) {
+    await insertIndexRow(tx, table.tableId, nextIndex + position, index, 'enabled', false)
+  }
+  const created = tx.catalog.findTablet(nextTablet)
+  assert(created !== undefined, 'a table that was just created')
+  return created
+}
+
+/** Adds an index that writes feed from this commit on; it serves nobody until it is enabled. */
+export async function createIndex(
+  tx: Transaction,
+  table: TableEntry,
+  index: { readonly name: string; readonly fields: readonly string[] },
+  options: { readonly state: IndexState; readonly staged: boolean },
+): Promise<void> {
+  tx.dependOnIndexes(table)
+  const { nextIndex } = await takeNumbers(tx, 0, 1)
+  await insertIndexRow(tx, table.tableId, nextIndex, index, options.state, options.staged)
+}
+
+/** Moves an index to another state. `staged` means nothing for enabled ones. */
+export async function setIndexState(
+  tx: Transaction,
+  table: TableEntry,
+  entry: IndexEntry,
+  state: IndexState,
+  staged: boolean,
+): Promise<void> {
+  const config = toValue({ type: 'database', fields: entry.fields, onDiskState: onDiskState(state, staged) })
+  await tx.patch(indexRowId(tx, entry), new Map([['config', config]]), { scope: 'private' })
+  tx.dependOnIndexes(table)
+}
+
+export async function dropIndex(tx: Transaction, table: TableEntry, entry: IndexEntry): Promise<void> {
+  assert(entry.descriptor !== byIdIndex, 'by_id stays')
+  tx.dependOnIndexes(table)
+  await tx.delete(indexRowId(tx, entry), { scope: 'private' })
+}
+
+/** The id of the `_index` row, as `_index_backfills` names it. */
+export function indexRowId(tx: Transaction, entry: IndexEntry): string {
+  return encodeDocumentId(systemNumber(tx, fixedTablets.index), entry.rowId)
+}
+
+export async function insertTableRow(tx: Transaction, row: TableRow): Promise<void> {
+  await tx.insertRow('_tables', toValue(row))
+}
+
+export async function insertIndexRow(
+  tx: Transaction,
+  tableId: string,
+  index: number,
+  definition: { readonly name: string; readonly fields: readonly string[] },
+  state: IndexState,
+  staged: boolean,
+): Promise<void> {
+  const row: IndexRow = {
+    table_id: tableId,
+    descriptor: definition.name,
+    index,
+    config: { type: 'database', fields: definition.fields, onDiskState: onDiskState(state, staged) },
+  }
+  await tx.insertRow('_index', toValue(row))
+}
+
+export async function insertCountersRow(tx: Transaction, row: CountersRow): Promise<void> {
+  await tx.insertRow('_db', toValue(row))
+}
+
+/** Fresh tablet and index numbers, never used before. */
+async function takeNumbers(tx: Transaction, tablets: number, indexes: number): Promise<Counters> {
+  const { counters } = tx.catalog
+  const id = encodeDocumentId(systemNumber(tx, fixedTablets.db), counters.rowId)
+  await tx.patch(
+    id,
+    new Map([
+      ['nextTablet', counters.nextTablet + tablets],
+      ['nextIndex', counters.nextIndex + indexes],
+    ]),
+    { scope: 'private' },
+  )
+  return counters
+}
+
+function nextTableNumber(tx: Transaction, namespace: string): number {
+  if (tx.catalog.userTableCount >= databaseLimits.maxUserTables) {
+    throw new BadRequest('TooManyTables', `Number of tables cannot exceed ${databaseLimits.maxUserTables}.`)
+  }
+  return tx.catalog.freeTableNumber(namespace, databaseLimits.firstUserTableNumber)
+}
+
+function systemNumber(tx: Transaction, tablet: number): number {
+  const table = tx.catalog.findTablet(tablet)
+  assert(table?.namespace === rootNamespace, 'a system table of the root namespace')
+  return table.number
+}
+
+/** A row's JSON as a value. Rows hold nothing that JSON and wire JSON write differently. */
+function toValue(row: object): ValueObject {
+  return decodeValue(row) as ValueObject
+}

@@ -1,0 +1,90 @@
+/** Routes that need an admin key: keys, URLs, environment variables, logs (sync-and-http.md §5.3, §5.4). */
+import { createHash } from 'node:crypto'
+import { BadRequest } from '@concave/base'
+import type { Database } from '@concave/database'
+import { emptyReply, type HttpRequest, jsonReply, type RouteHandler, type Router } from '@concave/http'
+import { z } from 'zod'
+import { type Access, requireWrite } from '../access.ts'
+import { changeEnvironmentVariables } from '../environment/environment-variables.ts'
+import { deploymentLimits } from '../limits.ts'
+import type { FunctionLog } from '../logs/function-log.ts'
+import { environmentVariables } from '../records.ts'
+import { readJson } from './read-json.ts'
+
+const changesSchema = z.object({
+  changes: z.array(z.object({ name: z.string(), value: z.string().nullish() })),
+})
+
+const readOnlyOperations = ['ViewData', 'ViewEnvironmentVariables', 'ViewLogs', 'ViewMetrics']
+
+export function addAdminRoutes(
+  router: Router<RouteHandler>,
+  deps: {
+    readonly access: Access
+    readonly database: Database
+    readonly functionLog: FunctionLog
+    readonly url: string
+    readonly siteUrl: string
+  },
+): void {
+  const { access, database } = deps
+  const admin = (request: HttpRequest) => access.requireAdmin(request.headers.authorization)
+
+  router.add('GET', '/api/check_admin_key', async (request) => {
+    const { isReadOnly } = await admin(request)
+    return jsonReply({ success: true, allowedOps: isReadOnly ? readOnlyOperations : [], isReadOnly })
+  })
+  router.add('GET', '/api/v1/get_canonical_urls', async (request) => {
+    await admin(request)
+    return jsonReply({ convexCloudUrl: deps.url, convexSiteUrl: deps.siteUrl })
+  })
+  router.add('GET', '/api/v1/deployment_info', async (request) => {
+    await admin(request)
+    return jsonReply({ kind: 'selfHosted' })
+  })
+  for (const prefix of ['/api', '/api/v1']) {
+    router.add('POST', `${prefix}/update_environment_variables`, async (request) => {
+      requireWrite(await admin(request), 'OperationNotPermitted')
+      const { changes } = await readJson(request, changesSchema, deploymentLimits.maxCallBodyBytes)
+      await changeEnvironmentVariables(database, changes)
+      return emptyReply()
+    })
+    router.add('GET', `${prefix}/list_environment_variables`, async (request) => {
+      await admin(request)
+      const { value: rows } = await database.read((tx) => environmentVariables.byIndex(tx, 'by_name', []))
+      return jsonReply({ environmentVariables: Object.fromEntries(rows.map(({ name, value }) => [name, value])) })
+    })
+  }
+  for (const path of ['/api/stream_function_logs', '/api/app_metrics/stream_function_logs']) {
+    router.add('GET', path, async (request) => {
+      await admin(request)
+      const page = await deps.functionLog.poll({
+        cursor: readCursor(request),
+        requestId: readRequestFilter(request),
+        structured: isStructuredLogClient(request),
+        timeoutMs: deploymentLimits.logPollMs,
+        signal: request.signal,
+      })
+      return jsonReply(page)
+    })
+  }
+}
+
+function readCursor(request: HttpRequest): number {
+  const cursor = Number(request.query.get('cursor') ?? '0')
+  if (Number.isFinite(cursor) && cursor >= 0) return cursor
+  throw new BadRequest('BadQueryArgs', 'The URL parameter "cursor" must be a number.')
+}
+
+/** `sessionId` and `clientRequestCounter` name one request of the sync protocol. */
+function readRequestFilter(request: HttpRequest): string | undefined {
+  const sessionId = request.query.get('sessionId')
+  const counter = request.query.get('clientRequestCounter')
+  if (sessionId === null || counter === null) return undefined
+  return createHash('sha256').update(`${sessionId}|${counter}`).digest('hex').slice(0, 16)
+}
+
+function isStructuredLogClient(request: HttpRequest): boolean {
+  const client = request.headers['convex-client']
+  return typeof client === 'string' && /^(npm-cli|dashboard)-/.test(client)
+}

@@ -1,0 +1,75 @@
+/** The deploy protocol (cli-protocol.md §3.2). Keys may come in the body; bodies may be compressed. */
+import { BadRequest } from '@concave/base'
+import { type HttpRequest, jsonReply, type RouteHandler, type Router } from '@concave/http'
+import { z } from 'zod'
+import { type Access, requireWrite } from '../access.ts'
+import { deploymentLimits } from '../limits.ts'
+import { pushRequestSchema } from '../push/push-request.ts'
+import type { PushService } from '../push/push-service.ts'
+import { readJson } from './read-json.ts'
+
+const adminKeySchema = z.object({ adminKey: z.string().optional() })
+const schemaChangeSchema = z.object({ schemaIds: z.record(z.string(), z.string().nullable()) })
+const waitSchema = adminKeySchema.extend({
+  schemaChange: schemaChangeSchema,
+  timeoutMs: z.number().int().min(0).max(60_000).default(10_000),
+})
+const finishSchema = adminKeySchema.extend({
+  startPush: z.looseObject({ concavePushId: z.string(), environmentVariables: z.record(z.string(), z.string()) }),
+  dryRun: z.boolean().default(false),
+  message: z.string().nullish(),
+})
+
+export function addPushRoutes(
+  router: Router<RouteHandler>,
+  deps: { readonly access: Access; readonly pushes: PushService },
+): void {
+  const { access, pushes } = deps
+
+  /** The body, once its sender has shown a key that may deploy. */
+  const open = async <Schema extends z.ZodType<{ adminKey?: string | undefined }>>(
+    request: HttpRequest,
+    schema: Schema,
+    canRead = false,
+  ): Promise<z.infer<Schema>> => {
+    const { authorization } = request.headers
+    if (authorization !== undefined) await access.requireAdmin(authorization)
+    const body = await readJson(request, schema, deploymentLimits.maxPushBytes)
+    const identity = await access.requireAdmin(authorization, body.adminKey)
+    if (!canRead) requireWrite(identity, 'OperationNotPermitted')
+    return body
+  }
+
+  router.add('POST', '/api/get_config_hashes', async (request) => {
+    await open(request, adminKeySchema, true)
+    return jsonReply(await pushes.configHashes())
+  })
+  router.add('POST', '/api/deploy2/evaluate_push', async (request) =>
+    jsonReply(await pushes.evaluate(await open(request, pushRequestSchema))),
+  )
+  router.add('POST', '/api/deploy2/start_push', async (request) =>
+    jsonReply(await pushes.start(await open(request, pushRequestSchema))),
+  )
+  router.add('POST', '/api/deploy2/wait_for_schema', async (request) => {
+    const { schemaChange, timeoutMs } = await open(request, waitSchema)
+    const schemaId = schemaChange.schemaIds['']
+    if (schemaId === undefined) {
+      throw new BadRequest('BadJsonBody', 'schemaChange does not come from start_push: it names no schema of the app.')
+    }
+    return jsonReply(await pushes.waitForSchema(schemaId, timeoutMs))
+  })
+  router.add('POST', '/api/deploy2/finish_push', async (request) => {
+    const { startPush, dryRun, message } = await open(request, finishSchema)
+    return jsonReply(
+      await pushes.finish(startPush.concavePushId, {
+        environmentVariables: startPush.environmentVariables,
+        isDryRun: dryRun,
+        message: message ?? null,
+      }),
+    )
+  })
+  router.add('POST', '/api/deploy2/report_push_completed', async (request) => {
+    await open(request, adminKeySchema)
+    return jsonReply(null)
+  })
+}

@@ -1,0 +1,140 @@
+/** One running deployment: its database, functions, sync sessions and HTTP doors, put together. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { Clock, Log, Random } from '@concave/base'
+import { Database, SchemaWorker } from '@concave/database'
+import { type NodeHandler, type RouteHandler, Router, sendReply, serveRoutes, textReply } from '@concave/http'
+import { Analyzer, Executor, type RunnerPool } from '@concave/runtime'
+import type { Storage } from '@concave/storage'
+import { SyncServer } from '@concave/sync'
+import { Access, type KeyVerifier } from './access.ts'
+import { addAdminRoutes } from './api/admin-routes.ts'
+import { addFunctionRoutes } from './api/function-routes.ts'
+import { addPushRoutes } from './api/push-routes.ts'
+import { addServiceRoutes } from './api/service-routes.ts'
+import { CodeRegistry } from './functions/code-registry.ts'
+import { FunctionService } from './functions/function-service.ts'
+import { deploymentLimits } from './limits.ts'
+import { FunctionLog } from './logs/function-log.ts'
+import { PushService } from './push/push-service.ts'
+import { SystemFunctions } from './system/system-functions.ts'
+
+export type DeploymentOptions = {
+  readonly name: string
+  /** Origins, without a trailing slash: of the API, and of HTTP actions. */
+  readonly url: string
+  readonly siteUrl: string
+  /** Callers without an admin key learn neither error texts nor log lines (production). */
+  readonly isRedacted: boolean
+  /** Not yet opened; the deployment opens and closes it. */
+  readonly storage: Storage
+  readonly keys: KeyVerifier
+  readonly runners: RunnerPool
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+const version = 'concave-0.1.0'
+const noHttpActionsText = 'This Convex deployment does not have HTTP actions enabled.'
+
+export class Deployment {
+  /** Resolves when it has closed, or has ended because storage failed: then open it again. */
+  readonly ended: Promise<void>
+  readonly #database: Database
+  readonly #executor: Executor
+  readonly #schemas: SchemaWorker
+  readonly #functions: FunctionService
+  readonly #sync: SyncServer
+  readonly #api: NodeHandler
+  readonly #log: Log
+  readonly #end: () => void
+  #closing: Promise<void> | undefined
+
+  static async open(options: DeploymentOptions): Promise<Deployment> {
+    const database = await Database.open(options)
+    return new Deployment(options, database)
+  }
+
+  private constructor(options: DeploymentOptions, database: Database) {
+    const { name, url, siteUrl, isRedacted, clock, log, runners } = options
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.ended = promise
+    this.#end = resolve
+    this.#log = log
+    this.#database = database
+    this.#executor = new Executor({ pool: runners, log, clock })
+    this.#schemas = SchemaWorker.start({ database, clock, log })
+    const access = new Access({ deploymentName: name, keys: options.keys })
+    const functionLog = new FunctionLog({ clock, capacity: deploymentLimits.functionLogEntries })
+    const builtInVariables = { CONVEX_CLOUD_URL: url, CONVEX_SITE_URL: siteUrl }
+    const registry = new CodeRegistry({ database, builtInVariables })
+    const system = new SystemFunctions({ registry, url, siteUrl })
+    this.#functions = new FunctionService({
+      deploymentName: name,
+      isRedacted,
+      database,
+      executor: this.#executor,
+      registry,
+      system,
+      access,
+      functionLog,
+      clock,
+    })
+    const analyzer = new Analyzer({ pool: runners, log, clock })
+    const pushes = new PushService({ database, analyzer, registry, clock })
+    this.#sync = new SyncServer({ backend: this.#functions, clock, log })
+
+    const router = new Router<RouteHandler>()
+    addServiceRoutes(router, { deploymentName: name, version })
+    addFunctionRoutes(router, { functions: this.#functions, access })
+    addAdminRoutes(router, { access, database, functionLog, url, siteUrl })
+    addPushRoutes(router, { access, pushes })
+    this.#api = serveRoutes({ router, log, cors: { allowCredentials: true } })
+    void database.failed.then((error) => this.#fail(error))
+  }
+
+  handleApi(request: IncomingMessage, response: ServerResponse): void {
+    this.#api(request, response)
+  }
+
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#sync.handleUpgrade(request, socket, head)
+  }
+
+  /** HTTP actions are later work; until then every deployment answers like one that has none. */
+  handleSite(request: IncomingMessage, response: ServerResponse): void {
+    request.resume()
+    sendReply(response, textReply(noHttpActionsText, { status: 404 })).catch((error: unknown) => {
+      this.#log.debug({ err: error }, 'Could not finish an answer.')
+      response.destroy()
+    })
+  }
+
+  /** Sockets first, then what runs, then storage: nothing acknowledged is lost. May be called twice. */
+  close(): Promise<void> {
+    this.#closing ??= this.#shutDown(1012, 'ServerShutdown')
+    return this.#closing
+  }
+
+  /** Storage has failed: clients come back and repeat what is open, on a deployment that was opened again. */
+  #fail(error: Error): void {
+    if (this.#closing !== undefined) return
+    this.#log.error({ err: error }, 'Storage failed; the deployment ends and is opened again.')
+    this.#closing = this.#shutDown(1011, 'InternalServerError')
+  }
+
+  async #shutDown(code: number, reason: string): Promise<void> {
+    this.#sync.close(code, reason)
+    this.#functions.close()
+    try {
+      await this.#schemas.stop()
+      await this.#executor.close()
+      await this.#database.close()
+    } catch (error) {
+      this.#log.error({ err: error }, 'A deployment did not close cleanly.')
+    } finally {
+      this.#end()
+    }
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * The code and the environment variables that are live at a transaction's snapshot. Both are rows, so a deploy or a
+ * changed variable re-runs live queries by the same mechanism as any other write. They are read once per change, not
+ * once per call: the registry follows the commits that touch their tables.
+ */
+import { createHash } from 'node:crypto'
+import { assert } from '@concave/base'
+import type { Database, Transaction } from '@concave/database'
+import type { AnalyzedModule, EnvBundle } from '@concave/runtime'
+import type { Commit } from '@concave/storage'
+import { environmentVariables, modules, udfConfig } from '../records.ts'
+import { LoadedCode } from './loaded-code.ts'
+
+export class CodeRegistry {
+  readonly #code: TableFollower<LoadedCode>
+  readonly #environment: TableFollower<EnvBundle>
+
+  constructor(deps: { readonly database: Database; readonly builtInVariables: Readonly<Record<string, string>> }) {
+    const { database, builtInVariables } = deps
+    this.#code = new TableFollower(database, '_udf_config', loadCode)
+    this.#environment = new TableFollower(database, '_environment_variables', (tx) => loadEnvironment(tx, builtInVariables))
+  }
+
+  /** The code as of `tx`; the transaction depends on it. */
+  async load(tx: Transaction): Promise<LoadedCode> {
+    dependOnTable(tx, '_udf_config')
+    return await this.#code.at(tx)
+  }
+
+  /** The variables as of `tx`. Only who reads one depends on them: then call `dependOnEnvironment`. */
+  async environment(tx: Transaction): Promise<EnvBundle> {
+    return await this.#environment.at(tx)
+  }
+
+  dependOnEnvironment(tx: Transaction): void {
+    dependOnTable(tx, '_environment_variables')
+  }
+}
+
+/** A value derived from one table, kept until a commit touches that table. */
+class TableFollower<T> {
+  readonly #database: Database
+  readonly #table: string
+  readonly #load: (tx: Transaction) => Promise<T>
+  #kept: { readonly value: T; readonly loadedAt: bigint } | undefined
+  #lastChange = 0n
+
+  constructor(database: Database, table: string, load: (tx: Transaction) => Promise<T>) {
+    this.#database = database
+    this.#table = table
+    this.#load = load
+    database.committer.onApplied((commit) => this.#follow(commit))
+  }
+
+  async at(tx: Transaction): Promise<T> {
+    const kept = this.#kept
+    if (kept !== undefined && kept.loadedAt <= tx.beginTs && this.#lastChange <= kept.loadedAt) return kept.value
+    // A transaction of its own: what it reads is not what the caller depends on.
+    const reader = this.#database.begin(tx.kind, { at: tx.beginTs })
+    const value = await this.#load(reader)
+    if (this.#lastChange <= tx.beginTs && (this.#kept?.loadedAt ?? 0n) <= tx.beginTs) {
+      this.#kept = { value, loadedAt: tx.beginTs }
+    }
+    return value
+  }
+
+  #follow(commit: Commit): void {
+    const tablet = this.#database.catalog.findTable('', this.#table)?.tablet
+    if (commit.documents.some((write) => write.tablet === tablet)) this.#lastChange = commit.ts
+  }
+}
+
+/** Any change of the table counts. */
+function dependOnTable(tx: Transaction, name: string): void {
+  const byId = tx.catalog.findTable('', name)?.indexes[0]
+  assert(byId !== undefined, `there is no system table ${name}`)
+  tx.reads.addInterval(byId.index, new Uint8Array(0), undefined)
+}
+
+async function loadCode(tx: Transaction): Promise<LoadedCode> {
+  const [config] = await udfConfig.list(tx, { limit: 1 })
+  const rows = config === undefined ? [] : await modules.list(tx)
+  return new LoadedCode({
+    bundle: {
+      version: config?.codeVersion ?? '',
+      modules: new Map(
+        rows.map(({ path, preparedSource, sourceMap, reuse }) => [path, { path, source: preparedSource, sourceMap, reuse }]),
+      ),
+      importSeed: config?.importPhaseRngSeed ?? '00'.repeat(32),
+      importTimeMs: config?.importPhaseUnixTimestampMs ?? 0,
+    },
+    serverVersion: config?.serverVersion ?? null,
+    modules: new Map(rows.map((row) => [row.path, JSON.parse(row.analyzeResult) as AnalyzedModule])),
+  })
+}
+
+async function loadEnvironment(tx: Transaction, builtIn: Readonly<Record<string, string>>): Promise<EnvBundle> {
+  const rows = await environmentVariables.byIndex(tx, 'by_name', [])
+  const variables = { ...builtIn, ...Object.fromEntries(rows.map(({ name, value }) => [name, value])) }
+  return { version: createHash('sha256').update(JSON.stringify(variables)).digest('hex'), variables }
+}

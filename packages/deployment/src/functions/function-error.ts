@@ -1,0 +1,18 @@
+/** Errors of functions as callers see them (function-runtime.md §4.6, sync-and-http.md §1.10). */
+/** A failure that belongs to the function's author or its caller: thrown by user code, bad arguments, a developer's limit. */
+export class FunctionError extends Error {
+  override readonly name = 'FunctionError'
+  /** JSON text of a ConvexError's data; undefined for ordinary errors. */
+  readonly dataText: string | undefined
+
+  constructor(message: string, dataText?: string) {
+    super(message)
+    this.dataText = dataText
+  }
+}
+
+/** Text for a caller. Redacted callers learn the request id only; ConvexError data is sent apart and never redacted. */
+export function describeForCaller(message: string, requestId: string, isRedacted: boolean): string {
+  const head = `[Request ID: ${requestId}] Server Error`
+  return isRedacted ? head : `${head}\n${message}`
+}

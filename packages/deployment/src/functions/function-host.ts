@@ -1,0 +1,398 @@
+/**
+ * Answers the syscalls of one execution on its transaction (function-runtime.md §2). Nested calls form a stack: the
+ * innermost frame is always the one that calls.
+ */
+import { randomBytes } from 'node:crypto'
+import { assert, PlatformError } from '@concave/base'
+import { type Database, isDeveloperError, type QueryCursor, type Savepoint, type Transaction } from '@concave/database'
+import {
+  canonicalFunctionPath,
+  displayFunctionPath,
+  type FunctionPath,
+  type Identity,
+  parseFunctionPath,
+  userAttributesOf,
+} from '@concave/protocol'
+import { CatchableError, type ExecutionHost, type NestedCall, type NestedOutcome, type UdfType } from '@concave/runtime'
+import { decodePatch, decodeValue, stringifyValue, type TableNumbers } from '@concave/values'
+import { deploymentLimits } from '../limits.ts'
+import { checkArguments, checkResult } from './call-values.ts'
+import { FunctionError } from './function-error.ts'
+import type { LoadedCode, LoadedFunction } from './loaded-code.ts'
+
+type Frame = {
+  readonly udfType: UdfType
+  readonly path: FunctionPath
+  readonly function: LoadedFunction
+  /** Differs from the outer frame's for a query on the mutation's starting snapshot. */
+  readonly tx: Transaction
+  readonly cursors: Map<number, QueryCursor>
+  /** What a nested mutation that fails goes back to. */
+  readonly savepoint: Savepoint | undefined
+  readonly leave: () => void
+}
+
+/** Rows of a page that the runner fetches ahead. */
+const pageRows = 100
+
+/** Answers with JSON text: documents are text already and go through unparsed. */
+type Syscall = (host: FunctionHost, args: Readonly<Record<string, unknown>>) => Promise<string> | string
+
+export class FunctionHost implements ExecutionHost {
+  readonly #database: Database
+  readonly #code: LoadedCode
+  readonly #identity: Identity
+  readonly #requestId: string
+  readonly #deploymentName: string
+  readonly #journalIn: string | null
+  readonly #frames: Frame[]
+  #journalOut: string | null = null
+  #observedIdentity = false
+  #observedTime = false
+
+  constructor(options: {
+    readonly database: Database
+    readonly tx: Transaction
+    readonly code: LoadedCode
+    readonly path: FunctionPath
+    readonly function: LoadedFunction
+    readonly identity: Identity
+    readonly requestId: string
+    readonly deploymentName: string
+    readonly journal: string | null
+  }) {
+    this.#database = options.database
+    this.#code = options.code
+    this.#identity = options.identity
+    this.#requestId = options.requestId
+    this.#deploymentName = options.deploymentName
+    this.#journalIn = options.journal
+    const { tx, path } = options
+    this.#frames = [
+      {
+        udfType: options.function.udfType,
+        path,
+        function: options.function,
+        tx,
+        cursors: new Map(),
+        savepoint: undefined,
+        leave: () => {},
+      },
+    ]
+  }
+
+  /** End cursor of the paginated read, to be given back at the next run of the same subscription. */
+  get journal(): string | null {
+    return this.#journalOut
+  }
+
+  get observedIdentity(): boolean {
+    return this.#observedIdentity
+  }
+
+  /** Time that was read through a syscall; the runtime knows of the clock. */
+  get observedTime(): boolean {
+    return this.#observedTime
+  }
+
+  get tables(): TableNumbers {
+    return this.#frame.tx.tableNumbers('')
+  }
+
+  async syscall(op: string, argsText: string): Promise<string> {
+    return await catchable(async () => {
+      const handler = Object.hasOwn(syscalls, op) ? syscalls[op] : undefined
+      if (handler === undefined) throw unknownOperation(op)
+      return await handler(this, JSON.parse(argsText) as Record<string, unknown>)
+    })
+  }
+
+  async nextPage(queryId: number, query: string | undefined): Promise<{ rows: readonly string[]; done: boolean }> {
+    return await catchable(async () => {
+      const { cursors, tx } = this.#frame
+      let cursor = cursors.get(queryId)
+      if (cursor === undefined) {
+        if (query === undefined) throw new CatchableError('in-progress query not found')
+        const parsed = JSON.parse(query) as { source?: { tableName?: unknown; indexName?: unknown } }
+        cursor = tx.openCursor(parsed, { scope: scopeOfQuery(parsed) })
+        cursors.set(queryId, cursor)
+      }
+      return await cursor.nextPage(pageRows)
+    })
+  }
+
+  consumed(queryId: number, rows: number): void {
+    this.#frame.cursors.get(queryId)?.consumed(rows)
+  }
+
+  closeCursor(queryId: number): void {
+    const { cursors } = this.#frame
+    cursors.get(queryId)?.close()
+    cursors.delete(queryId)
+  }
+
+  async beginNested(argsText: string): Promise<NestedCall> {
+    return await catchable(async () => {
+      const args = JSON.parse(argsText) as Record<string, unknown>
+      const caller = this.#frame
+      const { udfType, isSnapshot } = readNestedType(args['udfType'])
+      if (udfType === 'mutation' && caller.udfType === 'query') {
+        throw new CatchableError('Cannot call a mutation function from a query function')
+      }
+      if (isSnapshot && caller.udfType === 'query') {
+        throw new CatchableError('Cannot call a snapshotQuery function from a query function')
+      }
+      if (this.#frames.length > deploymentLimits.maxNestedCalls) {
+        throw new CatchableError(
+          'Cross component call depth limit exceeded. Do you have an infinite loop in your app?',
+        )
+      }
+      const path = resolveAddress(args)
+      const found = this.#code.find(path)
+      if (found === undefined) throw new CatchableError(notFoundMessage(path))
+      if (found.udfType !== udfType) throw new CatchableError(wrongKindMessage(path, udfType, found.udfType))
+      const checked = checkArguments(path, found.args, args['args'], this.tables)
+      const tx = isSnapshot ? this.#database.begin('mutation', { at: caller.tx.beginTs }) : caller.tx
+      this.#frames.push({
+        udfType,
+        path,
+        function: found,
+        tx,
+        cursors: new Map(),
+        savepoint: udfType === 'mutation' ? tx.savepoint() : undefined,
+        leave: isSnapshot ? () => {} : tx.enterNested(readLimits(args['transactionLimits'])),
+      })
+      return {
+        udfType,
+        modulePath: path.module,
+        exportName: path.name,
+        argsText: checked,
+        seed: randomBytes(32).toString('hex'),
+        udfPath: displayFunctionPath(path),
+      }
+    })
+  }
+
+  async endNested(outcome: NestedOutcome): Promise<string> {
+    const frame = this.#frames.pop()
+    assert(frame !== undefined && this.#frames.length > 0, 'a nested call ended that never began')
+    for (const cursor of frame.cursors.values()) cursor.close()
+    frame.leave()
+    if (outcome.kind === 'userError') {
+      if (frame.savepoint !== undefined) frame.tx.rollbackTo(frame.savepoint)
+      throw new CatchableError(outcome.message, outcome.data === undefined ? undefined : JSON.parse(outcome.data))
+    }
+    return await catchable(async () => {
+      checkResult(frame.path, frame.function.returns, outcome.resultText, this.tables)
+      return outcome.resultText
+    })
+  }
+
+  get #frame(): Frame {
+    const frame = this.#frames.at(-1)
+    assert(frame !== undefined, 'an execution has at least its own frame')
+    return frame
+  }
+
+  // Operations, called through the table below
+
+  get tx(): Transaction {
+    return this.#frame.tx
+  }
+
+  get udfType(): UdfType {
+    return this.#frame.udfType
+  }
+
+  get functionName(): string {
+    return displayFunctionPath(this.#frame.path)
+  }
+
+  get deploymentName(): string {
+    return this.#deploymentName
+  }
+
+  get requestId(): string {
+    return this.#requestId
+  }
+
+  observeTime(): void {
+    this.#observedTime = true
+  }
+
+  observeIdentity(): unknown {
+    this.#observedIdentity = true
+    return userAttributesOf(this.#identity)
+  }
+
+  async paginate(args: Readonly<Record<string, unknown>>): Promise<string> {
+    const query = args['query'] as { source?: { tableName?: unknown; indexName?: unknown } }
+    const isRoot = this.#frames.length === 1
+    const page = await this.tx.paginate(
+      query,
+      {
+        cursor: optionalText(args['cursor']),
+        endCursor: optionalText(args['endCursor']),
+        numItems: Number(args['pageSize']),
+        maximumRowsRead: optionalNumber(args['maximumRowsRead']),
+        maximumBytesRead: optionalNumber(args['maximumBytesRead']),
+        journal: isRoot ? this.#journalIn : null,
+      },
+      { scope: scopeOfQuery(query) },
+    )
+    if (isRoot) this.#journalOut = page.journal
+    const { page: documents, isDone, continueCursor, splitCursor, pageStatus } = page
+    const rest = JSON.stringify({ isDone, continueCursor, splitCursor, pageStatus })
+    return `{"page":[${documents.join(',')}],${rest.slice(1)}`
+  }
+
+  requireMutation(op: string): void {
+    if (this.udfType !== 'mutation') throw new CatchableError(`${op} is not available in queries: they cannot write.`)
+  }
+}
+
+const syscalls: Readonly<Record<string, Syscall>> = {
+  '1.0/get': async (host, { id, table, isSystem }) => {
+    const document = await host.tx.get(text(id), {
+      scope: isSystem === true ? 'system' : 'user',
+      ...(typeof table === 'string' ? { table } : {}),
+    })
+    return document === null ? 'null' : document.text
+  },
+  '1.0/insert': async (host, { table, value }) => {
+    host.requireMutation('db.insert')
+    return JSON.stringify({ _id: await host.tx.insert(text(table), decodeValue(value)) })
+  },
+  '1.0/shallowMerge': async (host, { id, value, table }) => {
+    host.requireMutation('db.patch')
+    const document = await host.tx.patch(text(id), decodePatch(value), typeof table === 'string' ? { table } : {})
+    return document.text
+  },
+  '1.0/replace': async (host, { id, value, table }) => {
+    host.requireMutation('db.replace')
+    const document = await host.tx.replace(text(id), decodeValue(value), typeof table === 'string' ? { table } : {})
+    return document.text
+  },
+  '1.0/remove': async (host, { id, table }) => {
+    host.requireMutation('db.delete')
+    const document = await host.tx.delete(text(id), typeof table === 'string' ? { table } : {})
+    return document.text
+  },
+  '1.0/count': async (host, { table }) => JSON.stringify(await host.tx.count(text(table))),
+  '1.0/db/normalizeId': (host, { table, idString }) => {
+    const scope = text(table).startsWith('_') ? 'system' : 'user'
+    return JSON.stringify({ id: host.tx.normalizeId(text(table), text(idString), { scope }) })
+  },
+  '1.0/queryPage': async (host, args) => await host.paginate(args),
+  '1.0/getUserIdentity': (host) => JSON.stringify(host.observeIdentity()),
+  '1.0/getSnapshotTs': (host) => {
+    host.observeTime()
+    return stringifyValue(host.tx.beginTs)
+  },
+  '1.0/getTransactionMetrics': (host) => {
+    const none = { used: 0, remaining: 0 }
+    return JSON.stringify({
+      ...host.tx.metrics(),
+      filesWritten: none,
+      fileWriteBytes: none,
+      filesRead: none,
+      fileReadBytes: none,
+    })
+  },
+  '1.0/getFunctionMetadata': (host) => JSON.stringify({ name: host.functionName, componentPath: '' }),
+  '1.0/getDeploymentMetadata': (host) => JSON.stringify({ name: host.deploymentName, region: null, class: 's256' }),
+  '1.0/getRequestMetadata': (host) => {
+    if (host.udfType === 'query') throw new CatchableError('Cannot get request metadata in a query')
+    host.observeIdentity()
+    const { requestId } = host
+    return JSON.stringify({ ip: null, userAgent: null, requestId, scheduledFunctionId: null, authToken: null })
+  },
+}
+
+/** What this version does not have, by the name its user knows. */
+const unsupported: Readonly<Record<string, string>> = {
+  '1.0/schedule': 'ctx.scheduler',
+  '1.0/cancel_job': 'ctx.scheduler',
+  '1.0/storageGetUrl': 'ctx.storage',
+  '1.0/storageGetMetadata': 'ctx.storage',
+  '1.0/storageGenerateUploadUrl': 'ctx.storage',
+  '1.0/storageDelete': 'ctx.storage',
+  '1.0/storageStore': 'ctx.storage',
+  '1.0/storageGet': 'ctx.storage',
+  '1.0/createFunctionHandle': 'createFunctionHandle',
+  '1.0/signJwt': 'ctx.auth.signJwt',
+  '1.0/auditLog': 'log.audit',
+}
+
+function unknownOperation(op: string): CatchableError {
+  const name = Object.hasOwn(unsupported, op) ? unsupported[op] : undefined
+  if (name !== undefined) return new CatchableError(`${name} is not supported by this version of Concave yet.`)
+  return new CatchableError(`Unknown async operation ${op}`)
+}
+
+/** Developer errors may be caught by user code; everything else must end the execution. */
+async function catchable<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (error instanceof CatchableError) throw error
+    if (error instanceof FunctionError) {
+      throw new CatchableError(error.message, error.dataText === undefined ? undefined : JSON.parse(error.dataText))
+    }
+    if (!isDeveloperError(error)) throw error
+    throw new CatchableError(error.message, dataOf(error))
+  }
+}
+
+function dataOf(error: PlatformError): unknown {
+  return 'data' in error ? error.data : undefined
+}
+
+function resolveAddress(args: Readonly<Record<string, unknown>>): FunctionPath {
+  const { name, reference, functionHandle } = args
+  if (typeof name === 'string') return parseFunctionPath(name)
+  if (typeof functionHandle === 'string') throw new CatchableError('Function handles are not supported by this version of Concave yet.')
+  const match = typeof reference === 'string' ? /^_reference\/childComponent\/([^/]+)/.exec(reference) : null
+  if (match !== null) throw new CatchableError(`Child component ${match[1]} not found`)
+  throw new CatchableError(`Couldn't resolve ${String(reference)}`)
+}
+
+function readNestedType(type: unknown): { udfType: UdfType; isSnapshot: boolean } {
+  if (type === 'query' || type === 'mutation') return { udfType: type, isSnapshot: false }
+  if (type === 'snapshotQuery') return { udfType: 'query', isSnapshot: true }
+  throw new CatchableError(`Invalid arguments for \`runUdf\`: unknown function type ${JSON.stringify(type)}`)
+}
+
+function readLimits(json: unknown): Record<string, number> {
+  if (typeof json !== 'object' || json === null) return {}
+  return Object.fromEntries(Object.entries(json).filter((entry): entry is [string, number] => typeof entry[1] === 'number'))
+}
+
+/** `db.system.query` sends no flag: the side follows from the table's name. */
+function scopeOfQuery(query: { source?: { tableName?: unknown; indexName?: unknown } }): 'user' | 'system' {
+  const name = query.source?.tableName ?? query.source?.indexName
+  return typeof name === 'string' && name.startsWith('_') ? 'system' : 'user'
+}
+
+export function notFoundMessage(path: FunctionPath): string {
+  return `Could not find function for '${displayFunctionPath(path)}'. Did you forget to run \`npx convex dev\`?`
+}
+
+export function wrongKindMessage(path: FunctionPath, asked: UdfType | 'action', actual: UdfType): string {
+  const names = { query: 'Query', mutation: 'Mutation', action: 'Action' } as const
+  return `Trying to execute ${canonicalFunctionPath(path)} as ${names[asked]}, but it is defined as ${names[actual]}.`
+}
+
+function text(value: unknown): string {
+  if (typeof value === 'string') return value
+  throw new CatchableError(`Expected a string, got ${JSON.stringify(value) ?? 'undefined'}.`)
+}
+
+function optionalText(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
+
+function optionalNumber(value: unknown): number | null {
+  return typeof value === 'number' ? value : null
+}
+

@@ -1,0 +1,461 @@
+/**
+ * Runs functions for every door of the deployment: HTTP, the sync protocol, the CLI. Decides who may call what, checks
+ * arguments and results, retries mutations after conflicts, shares and caches queries, records logs.
+ */
+import { randomBytes } from 'node:crypto'
+import { type Clock, Overloaded, PlatformError, WriteConflict } from '@concave/base'
+import { type Database, OutOfRetention, type ReadSet, type Transaction } from '@concave/database'
+import { displayFunctionPath, type FunctionPath, type Identity, identityKey } from '@concave/protocol'
+import { CatchableError, type Executor, type LogLine, type Observed, type UdfType } from '@concave/runtime'
+import type {
+  AuthToken,
+  CallOutcome,
+  FunctionCall,
+  MutationOutcome,
+  SessionRequest,
+  SyncBackend,
+} from '@concave/sync'
+import { stringifyValue, type Value } from '@concave/values'
+import type { Access } from '../access.ts'
+import { deploymentLimits } from '../limits.ts'
+import { type FunctionLog, formatLogLine } from '../logs/function-log.ts'
+import type { SystemFunctions } from '../system/system-functions.ts'
+import { checkArguments, checkResult, hasCommitTs, resolveCommitTs } from './call-values.ts'
+import type { CodeRegistry } from './code-registry.ts'
+import { FairLane } from './fair-lane.ts'
+import { describeForCaller, FunctionError } from './function-error.ts'
+import { FunctionHost, notFoundMessage, wrongKindMessage } from './function-host.ts'
+import type { LoadedCode, LoadedFunction } from './loaded-code.ts'
+import { findSessionRequest, recordSessionRequest } from './session-requests.ts'
+import { QueryCache, SharedResult } from './query-cache.ts'
+
+const readOnlyMessage = 'You do not have permission to perform this operation.'
+
+/** One attempt that came to an end, before its outcome is worded for the caller. */
+type Run =
+  | { readonly kind: 'success'; readonly value: Value; readonly text: string; readonly logLines: readonly LogLine[] }
+  | { readonly kind: 'error'; readonly error: FunctionError; readonly logLines: readonly LogLine[] }
+
+type QueryRun = Run & {
+  readonly reads: ReadSet
+  readonly journal: string | null
+  readonly observedIdentity: boolean
+  readonly observedTime: boolean
+}
+
+export type FunctionServiceDependencies = {
+  readonly deploymentName: string
+  /** Callers without an admin key learn no error texts and no log lines. */
+  readonly isRedacted: boolean
+  readonly database: Database
+  readonly executor: Executor
+  readonly registry: CodeRegistry
+  readonly system: SystemFunctions
+  readonly access: Access
+  readonly functionLog: FunctionLog
+  readonly clock: Clock
+}
+
+export class FunctionService implements SyncBackend {
+  readonly #deps: FunctionServiceDependencies
+  readonly #cache: QueryCache
+  readonly #running = new Map<string, Promise<SharedResult>>()
+  readonly #mutations = new FairLane({
+    patienceMs: deploymentLimits.lanePatienceMs,
+    maxParallel: deploymentLimits.maxParallelMutations,
+    maxWaiting: deploymentLimits.maxWaitingMutations,
+  })
+
+  constructor(deps: FunctionServiceDependencies) {
+    this.#deps = deps
+    this.#cache = new QueryCache({
+      clock: deps.clock,
+      maxBytes: deploymentLimits.queryCacheBytes,
+      timeDependentMs: deploymentLimits.timeDependentResultMs,
+    })
+  }
+
+  latestTs(): bigint {
+    return this.#deps.database.latestTs()
+  }
+
+  authenticate(token: AuthToken): Promise<Identity> {
+    return this.#deps.access.authenticate(token)
+  }
+
+  close(): void {
+    this.#cache.clear()
+  }
+
+  // Queries
+
+  async query(call: FunctionCall, at: bigint): Promise<CallOutcome> {
+    return (await this.#sharedQuery(call, null, at, 'HttpApi')).outcome
+  }
+
+  async runQuery(call: FunctionCall, journal: string | null, at: bigint): Promise<SharedResult> {
+    return await this.#sharedQuery(call, journal, at, 'SyncWorker')
+  }
+
+  /** Equal queries of many callers run once: those that run now are shared, those that ran are taken from the cache. */
+  async #sharedQuery(
+    call: FunctionCall,
+    journal: string | null,
+    at: bigint,
+    caller: 'HttpApi' | 'SyncWorker',
+  ): Promise<SharedResult> {
+    const common = JSON.stringify([call.path.module, call.path.name, call.componentPath, call.args, journal, isAdmin(call)])
+    const personal = `${common}\n${identityKey(call.identity)}`
+    const cached = this.#cache.find(common, at) ?? this.#cache.find(personal, at)
+    if (cached !== undefined) {
+      this.#record(call, 'query', { caller, startedAtMs: this.#deps.clock.nowMs(), isCached: true })
+      return cached
+    }
+    const key = `${personal}\n${at}`
+    const running = this.#running.get(key)
+    if (running !== undefined) return await running
+    const started = this.#runQuery(call, journal, at, caller, { common, personal })
+    this.#running.set(key, started)
+    try {
+      return await started
+    } finally {
+      this.#running.delete(key)
+    }
+  }
+
+  async #runQuery(
+    call: FunctionCall,
+    journal: string | null,
+    at: bigint,
+    caller: 'HttpApi' | 'SyncWorker',
+    keys: { readonly common: string; readonly personal: string },
+  ): Promise<SharedResult> {
+    const { clock, database } = this.#deps
+    const startedAtMs = clock.nowMs()
+    const run = await this.#attemptQuery(call, journal, at)
+    const result = new SharedResult({
+      outcome: this.#toOutcome(call, run),
+      journal: run.journal,
+      ts: at,
+      reads: run.reads,
+      finishedAtMs: clock.monotonicMs(),
+      dependsOnTime: run.observedTime,
+      openSubscription: (reads, ts, onInvalidated) => database.subscribe(reads, ts, onInvalidated),
+    })
+    if (run.kind === 'success') this.#cache.put(run.observedIdentity ? keys.personal : keys.common, result)
+    this.#record(call, 'query', { caller, startedAtMs, run })
+    return result
+  }
+
+  async #attemptQuery(call: FunctionCall, journal: string | null, at: bigint): Promise<QueryRun> {
+    const { database, system } = this.#deps
+    const tx = database.begin('query', { at })
+    if (system.isSystemPath(call.path)) return await this.#runSystem(call, at)
+    try {
+      const { code, found } = await this.#resolve(tx, call, 'query')
+      const host = this.#openHost(tx, code, found, call, journal)
+      const { run, observed } = await this.#execute(tx, code, found, call, host)
+      if (run.kind === 'success' && hasCommitTs(run.value)) {
+        throw new FunctionError(
+          `Function ${displayFunctionPath(call.path)} return value invalid: queries cannot return an unresolved commit timestamp`,
+        )
+      }
+      return {
+        ...run,
+        reads: tx.reads,
+        journal: host.journal,
+        observedIdentity: host.observedIdentity,
+        observedTime: observed.time || host.observedTime,
+      }
+    } catch (error) {
+      if (!(error instanceof FunctionError)) throw error
+      return {
+        kind: 'error',
+        error,
+        logLines: [],
+        reads: tx.reads,
+        journal: null,
+        observedIdentity: true,
+        observedTime: false,
+      }
+    }
+  }
+
+  async #runSystem(call: FunctionCall, at: bigint): Promise<QueryRun> {
+    const { database, system } = this.#deps
+    const tx = database.begin('query', { at })
+    const rest = { journal: null, observedIdentity: true, observedTime: false, logLines: [] }
+    try {
+      if (call.identity.kind !== 'admin') throw new FunctionError(publicNotFoundMessage(call.path))
+      const value = await system.run(tx, call.path, call.args)
+      return { kind: 'success', value, text: stringifyValue(value), reads: tx.reads, ...rest }
+    } catch (error) {
+      const known = toFunctionError(error)
+      if (known === undefined) throw error
+      return { kind: 'error', error: known, reads: tx.reads, ...rest }
+    }
+  }
+
+  // Mutations
+
+  async mutation(call: FunctionCall): Promise<CallOutcome> {
+    return await this.runMutation(call, undefined, () => {})
+  }
+
+  async runMutation(
+    call: FunctionCall,
+    session: SessionRequest | undefined,
+    onApplied: (ts: bigint) => void,
+  ): Promise<MutationOutcome> {
+    const client = session?.sessionId ?? call.requestId
+    const caller = session === undefined ? 'HttpApi' : 'SyncWorker'
+    for (let attempt = 1; ; attempt += 1) {
+      const isExclusive = attempt > deploymentLimits.conflictsBeforeExclusive
+      try {
+        const attempted = await this.#mutations.run(client, isExclusive, () =>
+          this.#attemptMutation(call, session, onApplied, caller),
+        )
+        // Outside the lane: the next mutation runs while this one becomes durable.
+        return await attempted.outcome()
+      } catch (error) {
+        const isRetryable = error instanceof WriteConflict || error instanceof OutOfRetention
+        if (!isRetryable || attempt >= deploymentLimits.maxMutationAttempts) throw error
+      }
+    }
+  }
+
+  async #attemptMutation(
+    call: FunctionCall,
+    session: SessionRequest | undefined,
+    onApplied: (ts: bigint) => void,
+    caller: 'HttpApi' | 'SyncWorker',
+  ): Promise<{ readonly outcome: () => Promise<MutationOutcome> }> {
+    const { database, clock } = this.#deps
+    const startedAtMs = clock.nowMs()
+    const tx = database.begin('mutation')
+    const repeated = session === undefined ? undefined : await findSessionRequest(tx, session)
+    if (repeated !== undefined) {
+      return {
+        outcome: async () => {
+          await database.committer.whenDurable(tx.beginTs)
+          return repeated
+        },
+      }
+    }
+
+    const run = await this.#runMutationOnce(tx, call)
+    if (run.kind === 'error') {
+      return {
+        outcome: async () => {
+          // What the failure was based on must be durable before anybody hears of it.
+          await database.committer.whenDurable(tx.beginTs)
+          this.#record(call, 'mutation', { caller, startedAtMs, run, tx })
+          return { ...this.#toOutcome(call, run), ts: undefined }
+        },
+      }
+    }
+    if (session !== undefined) {
+      await recordSessionRequest(tx, session, run.value, this.#logLinesFor(call, run.logLines))
+    }
+    const { ts, durable } = database.commit(tx, displayFunctionPath(call.path))
+    onApplied(ts)
+    const value = hasCommitTs(run.value) ? resolveCommitTs(run.value, ts) : run.value
+    const resolved: Run = value === run.value ? run : { ...run, value, text: stringifyValue(value) }
+    return {
+      outcome: async () => {
+        await durable
+        this.#record(call, 'mutation', { caller, startedAtMs, run: resolved, tx })
+        return { ...this.#toOutcome(call, resolved), ts }
+      },
+    }
+  }
+
+  async #runMutationOnce(tx: Transaction, call: FunctionCall): Promise<Run> {
+    try {
+      if (call.identity.kind === 'admin' && call.identity.isReadOnly) throw new FunctionError(readOnlyMessage)
+      const { code, found } = await this.#resolve(tx, call, 'mutation')
+      const host = this.#openHost(tx, code, found, call, null)
+      return (await this.#execute(tx, code, found, call, host)).run
+    } catch (error) {
+      if (!(error instanceof FunctionError)) throw error
+      return { kind: 'error', error, logLines: [] }
+    }
+  }
+
+  // Other doors
+
+  /** What `path` is, as far as `call`'s identity may know. */
+  async kindOf(call: FunctionCall): Promise<UdfType | undefined> {
+    const { database, registry, system } = this.#deps
+    if (system.isSystemPath(call.path)) return 'query'
+    const tx = database.begin('query')
+    return (await registry.load(tx)).find(call.path)?.udfType
+  }
+
+  /** Runs a function of any kind: `/api/function` and `/api/run/…`. */
+  async any(call: FunctionCall): Promise<CallOutcome> {
+    if ((await this.kindOf(call)) === 'mutation') return await this.mutation(call)
+    return await this.query(call, this.latestTs())
+  }
+
+  async runAction(call: FunctionCall): Promise<CallOutcome> {
+    const error = await this.#describeAction(call)
+    return this.#toOutcome(call, { kind: 'error', error, logLines: [] })
+  }
+
+  async #describeAction(call: FunctionCall): Promise<FunctionError> {
+    const kind = await this.kindOf(call)
+    if (kind !== undefined) return new FunctionError(wrongKindMessage(call.path, 'action', kind))
+    return new FunctionError(
+      `Actions are not supported by this version of Concave yet (${displayFunctionPath(call.path)}).`,
+    )
+  }
+
+  // The way of one call
+
+  async #resolve(
+    tx: Transaction,
+    call: FunctionCall,
+    asked: UdfType,
+  ): Promise<{ readonly code: LoadedCode; readonly found: LoadedFunction }> {
+    const code = await this.#deps.registry.load(tx)
+    const found = call.componentPath === '' ? code.find(call.path) : undefined
+    if (found === undefined || (!found.isPublic && call.identity.kind !== 'admin')) {
+      throw new FunctionError(isAdmin(call) ? notFoundMessage(call.path) : publicNotFoundMessage(call.path))
+    }
+    if (found.udfType !== asked) throw new FunctionError(wrongKindMessage(call.path, asked, found.udfType))
+    return { code, found }
+  }
+
+  #openHost(
+    tx: Transaction,
+    code: LoadedCode,
+    found: LoadedFunction,
+    call: FunctionCall,
+    journal: string | null,
+  ): FunctionHost {
+    const { database, deploymentName } = this.#deps
+    const { path, identity, requestId } = call
+    return new FunctionHost({ database, tx, code, path, function: found, identity, requestId, deploymentName, journal })
+  }
+
+  async #execute(
+    tx: Transaction,
+    code: LoadedCode,
+    found: LoadedFunction,
+    call: FunctionCall,
+    host: FunctionHost,
+  ): Promise<{ readonly run: Run; readonly observed: Observed }> {
+    const { executor, registry, clock } = this.#deps
+    const outcome = await executor.execute(
+      {
+        udfType: found.udfType,
+        code: code.bundle,
+        env: await registry.environment(tx),
+        modulePath: call.path.module,
+        exportName: call.path.name,
+        argsText: checkArguments(call.path, found.args, call.args, host.tables),
+        seed: randomBytes(32).toString('hex'),
+        nowMs: clock.nowMs(),
+      },
+      host,
+    )
+    const { logLines, observed } = outcome
+    if (observed.env.length > 0) registry.dependOnEnvironment(tx)
+    if (outcome.kind === 'userError') {
+      return { run: { kind: 'error', error: new FunctionError(outcome.message, outcome.data), logLines }, observed }
+    }
+    try {
+      const value = checkResult(call.path, found.returns, outcome.resultText, host.tables)
+      return { run: { kind: 'success', value, text: outcome.resultText, logLines }, observed }
+    } catch (error) {
+      if (!(error instanceof FunctionError)) throw error
+      return { run: { kind: 'error', error, logLines }, observed }
+    }
+  }
+
+  // Outcomes
+
+  #toOutcome(call: FunctionCall, run: Run): CallOutcome {
+    const logLines = this.#logLinesFor(call, run.logLines)
+    if (run.kind === 'success') return { kind: 'success', valueText: run.text, logLines }
+    const message = describeForCaller(run.error.message, call.requestId, this.#isRedactedFor(call))
+    return { kind: 'error', message, dataText: run.error.dataText, logLines }
+  }
+
+  #logLinesFor(call: FunctionCall, lines: readonly LogLine[]): readonly string[] {
+    return this.#isRedactedFor(call) ? [] : lines.map(formatLogLine)
+  }
+
+  #isRedactedFor(call: FunctionCall): boolean {
+    return this.#deps.isRedacted && !isAdmin(call)
+  }
+
+  #record(
+    call: FunctionCall,
+    udfType: UdfType,
+    entry: {
+      readonly caller: 'HttpApi' | 'SyncWorker'
+      readonly startedAtMs: number
+      readonly run?: Run
+      readonly isCached?: boolean
+      readonly tx?: Transaction
+    },
+  ): void {
+    if (this.#deps.system.isSystemPath(call.path)) return
+    const { run, tx } = entry
+    const metrics = tx?.metrics()
+    this.#deps.functionLog.record({
+      udfType: udfType === 'query' ? 'Query' : 'Mutation',
+      identifier: displayFunctionPath(call.path),
+      logLines: run?.logLines ?? [],
+      startedAtMs: entry.startedAtMs,
+      durationMs: this.#deps.clock.nowMs() - entry.startedAtMs,
+      cachedResult: entry.isCached ?? false,
+      error: run?.kind === 'error' ? run.error.message : undefined,
+      caller: entry.caller,
+      requestId: call.requestId,
+      identityType: identityTypeOf(call.identity),
+      usage: {
+        readDocuments: metrics?.documentsRead.used ?? 0,
+        readBytes: metrics?.bytesRead.used ?? 0,
+        writeDocuments: metrics?.documentsWritten.used ?? 0,
+        writeBytes: metrics?.bytesWritten.used ?? 0,
+      },
+      returnBytes: run?.kind === 'success' ? Buffer.byteLength(run.text) : undefined,
+      willRetry: false,
+    })
+  }
+}
+
+function isAdmin(call: FunctionCall): boolean {
+  return call.identity.kind === 'admin'
+}
+
+function publicNotFoundMessage(path: FunctionPath): string {
+  return (
+    `Could not find public function for '${displayFunctionPath(path)}'. ` +
+    'Did you forget to run `npx convex dev` or `npx convex deploy`?'
+  )
+}
+
+/** Errors of a system function that its caller can do something about. */
+function toFunctionError(error: unknown): FunctionError | undefined {
+  if (error instanceof FunctionError) return error
+  if (error instanceof CatchableError) return new FunctionError(error.message)
+  if (error instanceof PlatformError && error.status < 500 && !(error instanceof Overloaded)) {
+    return new FunctionError(error.message)
+  }
+  return undefined
+}
+
+function identityTypeOf(identity: Identity): 'instance_admin' | 'user' | 'unknown' | 'member_acting_user' {
+  switch (identity.kind) {
+    case 'anonymous':
+      return 'unknown'
+    case 'user':
+      return 'user'
+    case 'admin':
+      return identity.actingAs === undefined ? 'instance_admin' : 'member_acting_user'
+  }
+}

@@ -1,0 +1,52 @@
+/** The code that is live as of one push, as the function service uses it. */
+import type { FunctionPath } from '@concave/protocol'
+import { canonicalFunctionPath } from '@concave/protocol'
+import type { AnalyzedModule, CodeBundle, UdfType } from '@concave/runtime'
+import { parseValidator, type Validator } from '@concave/values'
+
+export type LoadedFunction = {
+  readonly udfType: UdfType
+  readonly isPublic: boolean
+  readonly args: Validator
+  /** Undefined when the function declares no `returns`. */
+  readonly returns: Validator | undefined
+}
+
+export class LoadedCode {
+  readonly bundle: CodeBundle
+  /** npm version of the push; null before the first one. */
+  readonly serverVersion: string | null
+  readonly modules: ReadonlyMap<string, AnalyzedModule>
+  readonly #functions = new Map<string, LoadedFunction>()
+
+  constructor(options: {
+    readonly bundle: CodeBundle
+    readonly serverVersion: string | null
+    readonly modules: ReadonlyMap<string, AnalyzedModule>
+  }) {
+    this.bundle = options.bundle
+    this.serverVersion = options.serverVersion
+    this.modules = options.modules
+  }
+
+  find(path: FunctionPath): LoadedFunction | undefined {
+    const key = canonicalFunctionPath(path)
+    const known = this.#functions.get(key)
+    if (known !== undefined) return known
+    const analyzed = this.modules.get(path.module)?.functions.find((candidate) => candidate.name === path.name)
+    if (analyzed === undefined || analyzed.udfType === 'Action') return undefined
+    const loaded: LoadedFunction = {
+      udfType: analyzed.udfType === 'Query' ? 'query' : 'mutation',
+      isPublic: analyzed.visibility?.kind === 'public',
+      args: parseValidator(JSON.parse(analyzed.args ?? '{"type":"any"}')),
+      returns: parseReturns(analyzed.returns),
+    }
+    this.#functions.set(key, loaded)
+    return loaded
+  }
+}
+
+function parseReturns(text: string | null): Validator | undefined {
+  const json: unknown = JSON.parse(text ?? 'null')
+  return json === null ? undefined : parseValidator(json)
+}

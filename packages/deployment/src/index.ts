@@ -1,0 +1,3 @@
+/** Composes one running deployment: functions, pushes, system functions, HTTP and sync on one database. */
+export { Deployment, type DeploymentOptions } from './deployment.ts'
+export type { KeyVerdict, KeyVerifier } from './access.ts'

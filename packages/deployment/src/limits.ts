@@ -1,0 +1,29 @@
+/** Limits of one deployment (function-runtime.md §5, sync-and-http.md §2.4). Bytes, milliseconds, counts. */
+export const deploymentLimits = {
+  maxArgumentsBytes: 16 * 1_048_576,
+  maxResultBytes: 16 * 1_048_576,
+  maxNestedCalls: 8,
+  /** A mutation that runs longer lets the next one start beside it. */
+  lanePatienceMs: 20,
+  maxParallelMutations: 2,
+  maxWaitingMutations: 4096,
+  /** Runs of one mutation after conflicts, the first included. */
+  maxMutationAttempts: 5,
+  /** After this many conflicts a mutation runs alone. */
+  conflictsBeforeExclusive: 2,
+  queryCacheBytes: 64 * 1_048_576,
+  /** A result that depends on the time is not reused for longer. */
+  timeDependentResultMs: 17_000,
+  functionLogEntries: 1000,
+  logPollMs: 60_000,
+  maxPushBytes: 200_000_000,
+  maxCallBodyBytes: 16 * 1_048_576 + 2000,
+  maxEnvironmentVariables: 512,
+  maxEnvironmentVariableNameLength: 256,
+  maxEnvironmentVariableValueBytes: 8192,
+  maxEnvironmentBytes: 512 * 1024,
+  /** Started pushes that wait for their finish. */
+  maxStartedPushes: 8,
+  /** Rows of `tables` and `tableData` in the unpaginated form of the Admin API page. */
+  maxUnpaginatedRows: 10_000,
+} as const

@@ -1,0 +1,138 @@
+/**
+ * Recent function executions of one deployment, for `convex logs` and the console (sync-and-http.md §8.1): a ring of
+ * entries with strictly rising cursors, read by long polls.
+ */
+import { type Clock, createDeferred, type Deferred } from '@concave/base'
+import type { LogLine } from '@concave/runtime'
+
+export type Completion = {
+  readonly udfType: 'Query' | 'Mutation'
+  /** `module:fn` without `.js`. */
+  readonly identifier: string
+  readonly logLines: readonly LogLine[]
+  readonly startedAtMs: number
+  readonly durationMs: number
+  readonly cachedResult: boolean
+  readonly error: string | undefined
+  readonly caller: 'SyncWorker' | 'HttpApi' | 'Tester'
+  readonly requestId: string
+  readonly identityType: 'instance_admin' | 'user' | 'unknown' | 'member_acting_user'
+  readonly usage: { readonly readDocuments: number; readonly readBytes: number; readonly writeDocuments: number; readonly writeBytes: number }
+  readonly returnBytes: number | undefined
+  readonly willRetry: boolean
+}
+
+type Entry = { readonly cursor: number; readonly requestId: string; readonly completion: Completion; readonly endedAtMs: number }
+
+export type LogPage = { readonly entries: readonly unknown[]; readonly newCursor: number }
+
+export class FunctionLog {
+  readonly #clock: Clock
+  readonly #capacity: number
+  readonly #entries: Entry[] = []
+  #lastCursor: number
+  #arrival: Deferred<void> = createDeferred<void>()
+
+  constructor(deps: { readonly clock: Clock; readonly capacity: number }) {
+    this.#clock = deps.clock
+    this.#capacity = deps.capacity
+    this.#lastCursor = deps.clock.nowMs()
+  }
+
+  record(completion: Completion): void {
+    const endedAtMs = this.#clock.nowMs()
+    // Cursors are milliseconds with a fraction: two entries of one millisecond must differ.
+    const cursor = Math.max(endedAtMs, this.#lastCursor + 0.001)
+    this.#lastCursor = cursor
+    this.#entries.push({ cursor, requestId: completion.requestId, completion, endedAtMs })
+    if (this.#entries.length > this.#capacity) this.#entries.splice(0, this.#entries.length - this.#capacity)
+    this.#arrival.resolve()
+    this.#arrival = createDeferred<void>()
+  }
+
+  /**
+   * Entries after `cursor`. Cursor 0 is answered at once; otherwise waits for an entry, `signal` or `timeoutMs`.
+   * `requestId` restricts the answer to one request. `structured` decides the form of log lines.
+   */
+  async poll(options: {
+    readonly cursor: number
+    readonly requestId: string | undefined
+    readonly structured: boolean
+    readonly timeoutMs: number
+    readonly signal: AbortSignal
+  }): Promise<LogPage> {
+    const deadline = AbortSignal.timeout(options.timeoutMs)
+    const stop = AbortSignal.any([deadline, options.signal])
+    for (;;) {
+      const entries = this.#entries.filter(
+        (entry) =>
+          entry.cursor > options.cursor && (options.requestId === undefined || entry.requestId === options.requestId),
+      )
+      if (entries.length > 0 || options.cursor === 0) {
+        return {
+          entries: entries.map((entry) => toWire(entry, options.structured)),
+          newCursor: entries.at(-1)?.cursor ?? this.#lastCursor,
+        }
+      }
+      if (stop.aborted) return { entries: [], newCursor: options.cursor }
+      await Promise.race([this.#arrival.promise, aborted(stop)])
+    }
+  }
+}
+
+/** `[LEVEL] message`, the form that clients print (function-runtime.md §3.5). */
+export function formatLogLine(line: LogLine): string {
+  const suffix = line.isTruncated ? ' (truncated due to length)' : ''
+  return `[${line.level}] ${line.messages.join(' ')}${suffix}`
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}
+
+function toWire(entry: Entry, structured: boolean): unknown {
+  const { completion } = entry
+  return {
+    kind: 'Completion',
+    udfType: completion.udfType,
+    componentPath: null,
+    identifier: completion.identifier,
+    logLines: completion.logLines.map((line) =>
+      structured ? { ...line, systemMetadata: null } : formatLogLine(line),
+    ),
+    timestamp: entry.endedAtMs / 1000,
+    cachedResult: completion.cachedResult,
+    caller: completion.caller,
+    parentExecutionId: null,
+    executionTime: completion.durationMs / 1000,
+    userExecutionTime: null,
+    success: null,
+    error: completion.error ?? null,
+    requestId: completion.requestId,
+    executionId: `${completion.requestId}-${entry.cursor}`,
+    usageStats: {
+      databaseReadBytes: completion.usage.readBytes,
+      databaseWriteBytes: completion.usage.writeBytes,
+      databaseIoReadBytes: completion.usage.readBytes,
+      databaseIoWriteBytes: completion.usage.writeBytes,
+      databaseReadDocuments: completion.usage.readDocuments,
+      databaseWriteDocuments: completion.usage.writeDocuments,
+      storageReadBytes: 0,
+      storageWriteBytes: 0,
+      vectorIndexReadBytes: 0,
+      vectorIndexWriteBytes: 0,
+      textIndexQueryBytes: 0,
+      textIndexWriteQueryBytes: 0,
+      vectorIndexReadQueryBytes: 0,
+      vectorIndexWriteQueryBytes: 0,
+      networkEgressBytes: 0,
+      memoryUsedMb: 0,
+    },
+    returnBytes: completion.returnBytes ?? null,
+    occInfo: null,
+    willRetry: completion.willRetry,
+    executionTimestamp: completion.startedAtMs / 1000,
+    identityType: completion.identityType,
+    environment: 'isolate',
+  }
+}

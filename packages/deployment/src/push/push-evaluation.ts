@@ -1,0 +1,181 @@
+/** Turns a push request into code that could go live: merges modules, prepares and analyses them, evaluates the schema. */
+import { createHash, randomBytes } from 'node:crypto'
+import type { Clock } from '@concave/base'
+import type { Transaction } from '@concave/database'
+import { type AnalyzedModule, type AnalyzeOutcome, type Analyzer, type EnvBundle, prepareModule } from '@concave/runtime'
+import type { ModuleSource } from '@concave/runtime'
+import { canonicalModulePath } from '@concave/protocol'
+import { type ModuleRow, modules } from '../records.ts'
+import { type PushedModule, type PushRequest, pushError } from './push-request.ts'
+
+/** `default.export()` of `convex.config.js` (function-runtime.md §1.10), as far as it is looked at. */
+export type AppDefinition = {
+  readonly childComponents: readonly { readonly name: string; readonly path: string }[]
+  readonly envVars?: readonly (readonly [string, { readonly optional?: boolean }])[]
+  readonly [field: string]: unknown
+}
+
+export type EvaluatedPush = {
+  readonly serverVersion: string
+  readonly codeVersion: string
+  readonly importSeed: string
+  readonly importTimeMs: number
+  readonly env: EnvBundle
+  readonly rows: readonly ModuleRow[]
+  readonly modules: ReadonlyMap<string, AnalyzedModule>
+  readonly definition: AppDefinition
+  /** JSON text; undefined when the app has no schema. */
+  readonly schemaText: string | undefined
+}
+
+const noAnalysis: AnalyzedModule = { functions: [], reuseContext: false, httpRoutes: undefined, cronsText: undefined }
+
+export async function evaluatePush(
+  request: PushRequest,
+  deps: {
+    readonly tx: Transaction
+    readonly analyzer: Analyzer
+    readonly env: EnvBundle
+    readonly clock: Clock
+  },
+): Promise<EvaluatedPush> {
+  const { appDefinition } = request
+  const pushed = await mergeModules(deps.tx, request)
+  const prepared = pushed.map(prepare)
+  const codeVersion = randomBytes(16).toString('hex')
+  const importSeed = randomBytes(32).toString('hex')
+  const importTimeMs = deps.clock.nowMs()
+  const outcome = await deps.analyzer.analyze({
+    code: {
+      version: codeVersion,
+      modules: new Map(prepared.map(({ source }) => [source.path, source])),
+      importSeed,
+      importTimeMs,
+    },
+    env: deps.env,
+    schema: appDefinition.schema === null ? undefined : toModuleSource(appDefinition.schema),
+    definition: appDefinition.definition === null ? undefined : toModuleSource(appDefinition.definition),
+  })
+  const definition = readDefinition(outcome.definitionText)
+  refuseAnalyzed(outcome, definition)
+  return {
+    serverVersion: appDefinition.udfServerVersion,
+    codeVersion,
+    importSeed,
+    importTimeMs,
+    env: deps.env,
+    rows: prepared.map(({ module, source, reason }) => ({
+      path: module.path,
+      environment: 'isolate',
+      source: module.source,
+      ...(source.sourceMap === undefined ? {} : { sourceMap: source.sourceMap }),
+      sha256: hashModule(module),
+      preparedSource: source.source,
+      reuse: source.reuse,
+      ...(reason === undefined ? {} : { reuseReason: reason }),
+      analyzeResult: JSON.stringify(outcome.modules.get(module.path) ?? noAnalysis),
+      sourcePackageId: codeVersion,
+    })),
+    modules: outcome.modules,
+    definition,
+    schemaText: outcome.schemaText,
+  }
+}
+
+/** What the CLI compares with its own modules: over the source followed by the source map. */
+export function hashModule(module: PushedModule): string {
+  return createHash('sha256').update(module.source).update(module.sourceMap ?? '').digest('hex')
+}
+
+/** Changed modules as sent, unchanged ones from the push that is live. */
+async function mergeModules(tx: Transaction, request: PushRequest): Promise<readonly PushedModule[]> {
+  const { changedModules, unchangedModuleHashes } = request.appDefinition
+  const live = unchangedModuleHashes.length === 0 ? [] : await modules.list(tx)
+  const byPath = new Map(live.map((row) => [row.path, row]))
+  const unchanged = unchangedModuleHashes.map(({ path, sha256 }): PushedModule => {
+    const row = byPath.get(path)
+    if (row === undefined || row.sha256 !== sha256) {
+      throw pushError(
+        'RaceDetected',
+        `The module ${path} is not known with this content any more: another push was finished meanwhile. Push again.`,
+      )
+    }
+    return { path, source: row.source, sourceMap: row.sourceMap, environment: 'isolate' }
+  })
+  const merged = [...changedModules.filter(({ environment }) => environment === 'isolate'), ...unchanged]
+  const seen = new Set<string>()
+  for (const { path } of merged) {
+    if (canonicalModulePath(path) !== path || path.startsWith('_system/')) {
+      throw pushError('BadConvexModuleIdentifier', `"${path}" is not a valid path of a module.`)
+    }
+    if (seen.has(path)) throw pushError('InvalidModules', `The module ${path} was sent twice.`)
+    seen.add(path)
+  }
+  return merged.sort((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+function prepare(module: PushedModule): { module: PushedModule; source: ModuleSource; reason: string | undefined } {
+  const { source, verdict } = prepareModule(module.source, module.path)
+  return {
+    module,
+    source: { path: module.path, source, sourceMap: module.sourceMap ?? undefined, reuse: verdict.tier },
+    reason: verdict.tier === 'fresh' ? verdict.reason : undefined,
+  }
+}
+
+function toModuleSource(module: PushedModule): ModuleSource {
+  return { path: module.path, source: module.source, sourceMap: module.sourceMap ?? undefined, reuse: 'fresh' }
+}
+
+function readDefinition(text: string | undefined): AppDefinition {
+  if (text !== undefined) return JSON.parse(text) as AppDefinition
+  return {
+    definitionType: { type: 'app' },
+    childComponents: [],
+    httpMounts: {},
+    exports: { type: 'branch', branch: [] },
+  }
+}
+
+/** Refuses, by name, what the analysis found and this server cannot run. */
+function refuseAnalyzed(outcome: AnalyzeOutcome, definition: AppDefinition): void {
+  const [component] = definition.childComponents
+  if (component !== undefined) {
+    throw pushError(
+      'ComponentsNotSupported',
+      `This app uses the component "${component.name}", and this version of Concave does not run components yet. ` +
+        'Remove it from convex/convex.config.ts and push again.',
+    )
+  }
+  for (const [path, module] of outcome.modules) {
+    const action = module.functions.find((found) => found.udfType === 'Action')
+    if (action !== undefined) {
+      throw pushError(
+        'ActionsNotSupported',
+        `${path}:${action.name} is an action, and this version of Concave does not run actions yet. Remove it and push again.`,
+      )
+    }
+    const [route] = module.httpRoutes ?? []
+    if (route !== undefined) {
+      throw pushError(
+        'HttpActionsNotSupported',
+        `${path} routes ${route.method} ${route.path} to an HTTP action, and this version of Concave does not run HTTP actions yet. ` +
+          'Remove the route and push again.',
+      )
+    }
+    const [cron] = Object.keys(JSON.parse(module.cronsText ?? '{}') as object)
+    if (cron !== undefined) {
+      throw pushError(
+        'CronsNotSupported',
+        `${path} defines the cron job "${cron}", and this version of Concave does not run cron jobs yet. Remove it and push again.`,
+      )
+    }
+  }
+  const auth = JSON.parse(outcome.authConfigText ?? '{"providers":[]}') as { providers?: readonly unknown[] }
+  if ((auth.providers ?? []).length > 0) {
+    throw pushError(
+      'AuthProvidersNotSupported',
+      'convex/auth.config names an auth provider, and this version of Concave does not check user tokens yet. Remove it and push again.',
+    )
+  }
+}

@@ -1,0 +1,65 @@
+/** The body of `start_push`, `evaluate_push` and `evaluate_schema` (cli-protocol.md §3.4), and what this server can't serve yet. */
+import { BadRequest } from '@concave/base'
+import { z } from 'zod'
+
+const moduleSchema = z.object({
+  path: z.string(),
+  source: z.string(),
+  sourceMap: z.string().nullish(),
+  environment: z.enum(['isolate', 'node']),
+})
+
+const componentDefinitionSchema = z.object({ definitionPath: z.string() })
+
+export const pushRequestSchema = z.object({
+  adminKey: z.string().optional(),
+  dryRun: z.boolean().default(false),
+  functions: z.string(),
+  appDefinition: z.object({
+    definition: moduleSchema.nullable(),
+    dependencies: z.array(z.string()),
+    schema: moduleSchema.nullable(),
+    changedModules: z.array(moduleSchema),
+    unchangedModuleHashes: z
+      .array(z.object({ path: z.string(), environment: z.enum(['isolate', 'node']), sha256: z.string() }))
+      .default([]),
+    udfServerVersion: z.string(),
+  }),
+  componentDefinitions: z.array(componentDefinitionSchema).default([]),
+  nodeDependencies: z.array(z.object({ name: z.string(), version: z.string() })).default([]),
+  nodeVersion: z.string().nullish(),
+  forCodegen: z.boolean().default(false),
+})
+
+export type PushRequest = z.infer<typeof pushRequestSchema>
+export type PushedModule = z.infer<typeof moduleSchema>
+
+/** Prefix of every message of the push routes, as clients print them. */
+export const pushErrorPrefix = 'Hit an error while pushing:\n'
+
+/** A push that cannot go live; the CLI prints `code: message` and the old code stays. */
+export function pushError(code: string, message: string, options?: ErrorOptions): BadRequest {
+  return new BadRequest(code, `${pushErrorPrefix}${message}`, options)
+}
+
+/** Refuses, by name, what a push needs and this server does not have. Nothing is ever half served. */
+export function refuseUnsupported(request: PushRequest): void {
+  const component = request.componentDefinitions[0]
+  if (component !== undefined) {
+    throw pushError(
+      'ComponentsNotSupported',
+      `This app uses the component "${component.definitionPath}", and this version of Concave does not run components yet. ` +
+        'Remove it from convex/convex.config.ts and push again.',
+    )
+  }
+  const nodeModule = [...request.appDefinition.changedModules, ...request.appDefinition.unchangedModuleHashes].find(
+    (module) => module.environment === 'node' && !module.path.startsWith('_deps/'),
+  )
+  if (nodeModule !== undefined) {
+    throw pushError(
+      'NodeActionsNotSupported',
+      `The module ${nodeModule.path} says "use node", and this version of Concave does not run Node actions yet. ` +
+        'Remove the module and push again.',
+    )
+  }
+}

@@ -1,0 +1,45 @@
+/** The deployment's own records: rows of system tables (database.md §10), typed. */
+import { Collection } from '@concave/database'
+import type { ReuseTier } from '@concave/runtime'
+
+/** The push that is live. One row. */
+export type UdfConfig = {
+  /** npm version of the CLI that pushed. */
+  readonly serverVersion: string
+  readonly codeVersion: string
+  /** 32 bytes, hex. */
+  readonly importPhaseRngSeed: string
+  readonly importPhaseUnixTimestampMs: number
+}
+
+export type ModuleRow = {
+  readonly path: string
+  readonly environment: 'isolate'
+  /** As pushed; what `sha256` is over, together with `sourceMap`. */
+  readonly source: string
+  readonly sourceMap?: string
+  readonly sha256: string
+  /** What is evaluated: `source` after the push-time rewrite. */
+  readonly preparedSource: string
+  readonly reuse: ReuseTier
+  /** Why the module's contexts are not reused, for people. */
+  readonly reuseReason?: string
+  /** JSON text of an `AnalyzedModule`. */
+  readonly analyzeResult: string
+  /** Changes with every push. */
+  readonly sourcePackageId: string
+}
+
+export type EnvironmentVariable = { readonly name: string; readonly value: string }
+
+export type AuditRow = {
+  readonly action: string
+  readonly member_id: null
+  /** JSON text. */
+  readonly metadata: string
+}
+
+export const udfConfig = new Collection<UdfConfig>('_udf_config')
+export const modules = new Collection<ModuleRow>('_modules')
+export const environmentVariables = new Collection<EnvironmentVariable>('_environment_variables')
+export const auditLog = new Collection<AuditRow>('_deployment_audit_log')

@@ -1,0 +1,222 @@
+/**
+ * The `_system/…` queries that the CLI and the dashboard run over the sync protocol or HTTP (sync-and-http.md §6). Each
+ * reads through a transaction, so it is live like any other query.
+ */
+import { BadRequest } from '@concave/base'
+import type { Transaction } from '@concave/database'
+import { displayFunctionPath, type FunctionPath } from '@concave/protocol'
+import { decodeValue, parseValue, type Value, type ValueObject } from '@concave/values'
+import { z } from 'zod'
+import { FunctionError } from '../functions/function-error.ts'
+import type { CodeRegistry } from '../functions/code-registry.ts'
+import { deploymentLimits } from '../limits.ts'
+import { environmentVariables } from '../records.ts'
+
+/** System functions page with limits of their own (database.md §10). */
+const pageLimits = { maximumRowsRead: 10_000, maximumBytesRead: 5_000_000 } as const
+const scanPageRows = 100
+
+type SystemFunction = (tx: Transaction, args: unknown) => Promise<Value>
+
+const paginationOpts = z.object({ cursor: z.string().nullable(), numItems: z.number(), endCursor: z.string().nullish() })
+const noArgs = z.looseObject({})
+const tableArgs = z.looseObject({ tableName: z.string() })
+const tableDataArgs = z.looseObject({
+  table: z.string(),
+  order: z.enum(['asc', 'desc']).default('asc'),
+  paginationOpts: paginationOpts.optional(),
+})
+const tablesArgs = z.looseObject({ paginationOpts: paginationOpts.optional() })
+
+export class SystemFunctions {
+  readonly #functions: ReadonlyMap<string, SystemFunction>
+
+  constructor(deps: { readonly registry: CodeRegistry; readonly url: string; readonly siteUrl: string }) {
+    const { registry, url, siteUrl } = deps
+    const builtIn: Readonly<Record<string, string>> = { CONVEX_CLOUD_URL: url, CONVEX_SITE_URL: siteUrl }
+    this.#functions = new Map<string, SystemFunction>([
+      ['_system/cli/tables', define(tablesArgs, listTables)],
+      ['_system/cli/tableData', define(tableDataArgs, readTableData)],
+      ['_system/cli/tableSize', define(tableArgs, async (tx, { tableName }) => await tx.count(tableName, dataScope(tableName)))],
+      ['_system/cli/queryTable', define(tableArgs, watchTable)],
+      ['_system/cli/modules:apiSpec', define(noArgs, async (tx) => await readApiSpec(tx, registry))],
+      ['_system/cli/convexUrl:cloudUrl', define(noArgs, async () => url)],
+      ['_system/cli/queryEnvironmentVariables', define(noArgs, listVariableRows)],
+      [
+        '_system/cli/queryEnvironmentVariables:get',
+        define(z.looseObject({ name: z.string() }), async (tx, { name }) => {
+          const row = await environmentVariables.first(tx, 'by_name', [name])
+          const value = row?.value ?? (Object.hasOwn(builtIn, name) ? builtIn[name] : undefined)
+          return value === undefined ? null : object({ name, value })
+        }),
+      ],
+      [
+        '_system/cli/environmentVariables',
+        define(noArgs, async (tx) => {
+          const rows = await environmentVariables.byIndex(tx, 'by_name', [])
+          return object(Object.fromEntries(rows.map(({ name, value }) => [name, value])))
+        }),
+      ],
+      ['_system/frontend/getSchemas', define(noArgs, readSchemas)],
+      [
+        '_system/frontend/components:list',
+        define(noArgs, async () => [
+          object({ id: null, name: null, path: '', args: object({}), state: 'active', httpPrefix: null }),
+        ]),
+      ],
+      ['_system/frontend/convexCloudUrl', define(noArgs, async () => url)],
+      ['_system/frontend/convexSiteUrl', define(noArgs, async () => siteUrl)],
+      ['_system/frontend/getVersion', define(noArgs, async (tx) => (await registry.load(tx)).serverVersion)],
+      ['_system/frontend/listEnvironmentVariables', define(noArgs, listVariableRows)],
+    ])
+  }
+
+  isSystemPath(path: FunctionPath): boolean {
+    return path.module.startsWith('_system/')
+  }
+
+  /** Throws a `FunctionError` for unknown names and bad arguments. Access is the caller's business. */
+  async run(tx: Transaction, path: FunctionPath, args: unknown): Promise<Value> {
+    const name = displayFunctionPath(path)
+    const run = this.#functions.get(name)
+    if (run === undefined) {
+      throw new FunctionError(`Could not find function for '${name}'. This version of Concave does not have it.`)
+    }
+    return await run(tx, args ?? {})
+  }
+}
+
+function define<Schema extends z.ZodType>(
+  schema: Schema,
+  run: (tx: Transaction, args: z.infer<Schema>) => Promise<Value>,
+): SystemFunction {
+  return async (tx, args) => {
+    const parsed = schema.safeParse(args)
+    if (parsed.success) return await run(tx, parsed.data)
+    const issue = parsed.error.issues[0]
+    throw new FunctionError(
+      `ArgumentValidationError: ${issue?.message ?? 'invalid arguments'} at "${issue?.path.join('.') ?? ''}".`,
+    )
+  }
+}
+
+function object(fields: Readonly<Record<string, Value>>): ValueObject {
+  return Object.assign(Object.create(null) as Record<string, Value>, fields)
+}
+
+/** Tables of the app and the virtual ones; nothing private. */
+function dataScope(table: string): { readonly scope: 'user' | 'system' } {
+  return { scope: table.startsWith('_') ? 'system' : 'user' }
+}
+
+async function listTables(tx: Transaction, args: z.infer<typeof tablesArgs>): Promise<Value> {
+  const names = await userTableNames(tx)
+  const tables = names.map((name) => object({ name }))
+  if (args.paginationOpts === undefined) return tables.slice(0, deploymentLimits.maxUnpaginatedRows)
+  return object({ page: tables, isDone: true, continueCursor: 'end' })
+}
+
+/** In name order. Depends on every table row. */
+async function userTableNames(tx: Transaction): Promise<readonly string[]> {
+  const cursor = tx.openCursor(
+    { source: { type: 'FullTableScan', tableName: '_tables', order: null }, operators: [] },
+    { scope: 'private' },
+  )
+  const names: string[] = []
+  for (;;) {
+    const { rows, done } = await cursor.nextPage(scanPageRows)
+    for (const text of rows) {
+      const row = parseValue(text) as ValueObject
+      const { name, state } = row
+      if (typeof name === 'string' && !name.startsWith('_') && state === 'active') names.push(name)
+    }
+    if (done) break
+  }
+  cursor.close()
+  return names.sort()
+}
+
+async function readTableData(tx: Transaction, args: z.infer<typeof tableDataArgs>): Promise<Value> {
+  const { table, order, paginationOpts: page } = args
+  const query = { source: { type: 'FullTableScan', tableName: table, order }, operators: [] }
+  if (page === undefined) return await readAll(tx, query, table)
+  const result = await tx.paginate(
+    query,
+    { cursor: page.cursor, endCursor: page.endCursor ?? null, numItems: page.numItems, journal: null, ...pageLimits },
+    dataScope(table),
+  )
+  return object({
+    page: result.page.map((text) => parseValue(text)),
+    isDone: result.isDone,
+    continueCursor: result.continueCursor,
+  })
+}
+
+async function readAll(tx: Transaction, query: object, table: string): Promise<Value> {
+  const cursor = tx.openCursor({ ...query, operators: [{ limit: deploymentLimits.maxUnpaginatedRows }] }, dataScope(table))
+  const rows: Value[] = []
+  for (;;) {
+    const page = await cursor.nextPage(scanPageRows)
+    for (const text of page.rows) rows.push(parseValue(text))
+    if (page.done) break
+  }
+  cursor.close()
+  return rows
+}
+
+/** A number that differs whenever the table changes: the snapshot's own timestamp, with the table in the read set. */
+async function watchTable(tx: Transaction, args: z.infer<typeof tableArgs>): Promise<Value> {
+  const table = tx.findTable(args.tableName)
+  const byId = table?.indexes[0]
+  if (byId !== undefined) tx.reads.addInterval(byId.index, new Uint8Array(0), undefined)
+  return Number(tx.beginTs)
+}
+
+async function listVariableRows(tx: Transaction): Promise<Value> {
+  const rows = await environmentVariables.byIndex(tx, 'by_name', [])
+  return rows.map(({ _id, _creationTime, name, value }) => object({ _id, _creationTime, name, value }))
+}
+
+async function readApiSpec(tx: Transaction, registry: CodeRegistry): Promise<Value> {
+  const code = await registry.load(tx)
+  return [...code.modules].flatMap(([path, module]) =>
+    module.functions.map((found) =>
+      object({
+        identifier: `${path}:${found.name}`,
+        functionType: found.udfType,
+        visibility: object({ kind: found.visibility?.kind ?? 'internal' }),
+        args: decodeValidator(found.args),
+        returns: decodeValidator(found.returns),
+      }),
+    ),
+  )
+}
+
+/** Validators are JSON text; they may hold `$`-forms of literals, which is what the wire form is for. */
+function decodeValidator(text: string | null): Value {
+  const json: unknown = JSON.parse(text ?? 'null')
+  return decodeValue(json ?? { type: 'any' })
+}
+
+/** The active schema, and the one being pushed, as JSON text. */
+async function readSchemas(tx: Transaction): Promise<Value> {
+  const cursor = tx.openCursor(
+    { source: { type: 'FullTableScan', tableName: '_schemas', order: null }, operators: [] },
+    { scope: 'private' },
+  )
+  const schemas: Record<string, Value> = {}
+  for (;;) {
+    const { rows, done } = await cursor.nextPage(scanPageRows)
+    for (const text of rows) {
+      const row = parseValue(text) as ValueObject
+      const { state, schema } = row
+      const name = typeof state === 'object' && state !== null && 'state' in state ? state['state'] : undefined
+      if (typeof schema !== 'string') throw new BadRequest('InvalidSchemaRow', 'A stored schema has no text.')
+      if (name === 'active') schemas['active'] = schema
+      if (name === 'pending' || name === 'validated') schemas['inProgress'] = schema
+    }
+    if (done) break
+  }
+  cursor.close()
+  return object(schemas)
+}

@@ -1,0 +1,19 @@
+/** Schemas and types of every message that crosses the wire to and from a deployment, and the names in them. */
+export { anonymous, identityKey, userAttributesOf, type Identity, type UserAttributes } from './identity.ts'
+export {
+  canonicalFunctionPath,
+  canonicalModulePath,
+  displayFunctionPath,
+  parseFunctionPath,
+  type FunctionPath,
+} from './function-path.ts'
+export {
+  clientMessageSchema,
+  type AuthenticateMessage,
+  type CallMessage,
+  type ClientMessage,
+  type ConnectMessage,
+  type ModifyQuerySetMessage,
+  type StateVersion,
+} from './sync-messages.ts'
+export { decodeTs, encodeTs } from './ts-encoding.ts'

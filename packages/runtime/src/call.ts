@@ -1,0 +1,234 @@
+import { assert, createDeferred, type Clock, type Deferred, PlatformError } from '@concave/base'
+import { CatchableError, type ExecuteOutcome, type ExecuteRequest, type ExecutionHost } from './execution.ts'
+import type { ErrorDescription } from './isolate-interface.ts'
+import { runtimeLimits } from './limits.ts'
+import {
+  decodeNotes,
+  frameKinds,
+  type EndHeader,
+  type Frame,
+  type InvokeHeader,
+  type NestedHeader,
+  type RunLogs,
+} from './protocol.ts'
+import type { RunnerExit, RunnerProcess } from './runner-process.ts'
+import { renderError } from './source-frames.ts'
+import { UserTime } from './user-time.ts'
+
+export type CallEnd =
+  | { readonly kind: 'outcome'; readonly outcome: ExecuteOutcome }
+  /** The graph wrote to frozen state: run the call again, fresh. `hostWasCalled`: the host has to start over as well. */
+  | { readonly kind: 'notStateless'; readonly hostWasCalled: boolean }
+  /** The runner ended for a reason that has nothing to do with this call, as far as can be told. */
+  | { readonly kind: 'runnerLost'; readonly hostWasCalled: boolean; readonly description: string }
+
+export const timeoutMessage = `Function execution timed out (maximum duration: ${runtimeLimits.userTimeMs / 1000}s)`
+export const outOfMemoryMessage = `JavaScript execution ran out of memory (maximum memory usage: ${runtimeLimits.heapMb} MB)`
+
+/**
+ * One execution on one runner: passes its host calls on, one at a time, and keeps its clocks. `end` rejects with what the
+ * host threw if that was no `CatchableError`; the runner may still be busy then until it has answered the abort.
+ */
+export class Call {
+  readonly end: Promise<CallEnd>
+  readonly #deferred: Deferred<CallEnd>
+  readonly #runner: RunnerProcess
+  readonly #request: ExecuteRequest
+  readonly #host: ExecutionHost
+  readonly #time: UserTime
+  readonly #clock: Clock
+  #systemTimeMs = 0
+  #hostCallStartedMs: number | undefined
+  #hostWasCalled = false
+  #killedBecause: 'userTime' | undefined
+  #failure: { readonly error: unknown } | undefined
+  #isOver = false
+  #tier: string | undefined
+
+  constructor(options: {
+    readonly runner: RunnerProcess
+    readonly request: ExecuteRequest
+    readonly host: ExecutionHost
+    readonly forceFresh: boolean
+    readonly clock: Clock
+  }) {
+    const { runner, request } = options
+    this.#runner = runner
+    this.#request = request
+    this.#host = options.host
+    this.#clock = options.clock
+    this.#deferred = createDeferred<CallEnd>()
+    this.end = this.#deferred.promise
+    this.#time = new UserTime({ clock: options.clock, cpuTimeMs: () => runner.cpuTimeMs() })
+    runner.onFrame = (frame) => this.#receive(frame)
+    runner.onExit = (exit) => this.#lose(exit)
+    loadVersions(runner, request)
+    const header: InvokeHeader = {
+      codeVersion: request.code.version,
+      envVersion: request.env.version,
+      modulePath: request.modulePath,
+      udfType: request.udfType,
+      exportName: request.exportName,
+      seed: request.seed,
+      nowMs: request.nowMs,
+      forceFresh: options.forceFresh,
+    }
+    runner.send(frameKinds.invoke, [JSON.stringify(header), request.argsText])
+    this.#time.resume()
+    const exit = runner.exit
+    if (exit !== undefined) this.#lose(exit)
+  }
+
+  /** The context is used up: another one made ahead will save the next call its making. */
+  get usedFreshRealm(): boolean {
+    return this.#tier === 'fresh'
+  }
+
+  /** Ends the call if one of its clocks has run out. Called every few hundred milliseconds while it runs. */
+  checkTime(): void {
+    if (this.#isOver) return
+    if (this.#hostCallStartedMs !== undefined) {
+      const systemTimeMs = this.#systemTimeMs + this.#clock.monotonicMs() - this.#hostCallStartedMs
+      if (systemTimeMs > runtimeLimits.systemTimeMs) {
+        this.#failure = { error: systemTimeout() }
+        this.#runner.kill()
+      }
+      return
+    }
+    if (this.#time.isUsedUp()) {
+      this.#killedBecause = 'userTime'
+      this.#runner.kill()
+    }
+  }
+
+  #receive(frame: Frame): void {
+    if (this.#isOver) return
+    this.#takeNotes(frame.texts[0] ?? '')
+    if (frame.kind === frameKinds.done) {
+      this.#time.pause()
+      this.#finish(() => this.#readDone(frame))
+      return
+    }
+    this.#time.pause()
+    this.#hostWasCalled = true
+    this.#hostCallStartedMs = this.#clock.monotonicMs()
+    this.#answer(frame).then(
+      (texts) => this.#reply(frameKinds.replyOk, texts),
+      (error: unknown) => this.#replyError(error),
+    )
+  }
+
+  async #answer(frame: Frame): Promise<readonly string[]> {
+    const [, first = '', second = ''] = frame.texts
+    switch (frame.kind) {
+      case frameKinds.syscall:
+        return [await this.#host.syscall(first, second)]
+      case frameKinds.nextPage: {
+        const page = await this.#host.nextPage(Number(first), frame.texts[2])
+        return [page.done ? '1' : '0', ...page.rows]
+      }
+      case frameKinds.beginNested: {
+        const { argsText, ...header } = await this.#host.beginNested(first)
+        return [JSON.stringify(header satisfies NestedHeader), argsText]
+      }
+      case frameKinds.endNested: {
+        const header = JSON.parse(first) as EndHeader
+        if (header.kind === 'success') return [await this.#host.endNested({ kind: 'success', resultText: second })]
+        assert(header.kind === 'userError', `A nested call ended with ${header.kind}.`)
+        return [await this.#host.endNested({ kind: 'userError', ...this.#describe(header.error) })]
+      }
+      default:
+        throw new Error(`Unexpected frame kind ${frame.kind} from a runner.`)
+    }
+  }
+
+  #reply(
+    kind: typeof frameKinds.replyOk | typeof frameKinds.replyCatchable | typeof frameKinds.replyAbort,
+    texts: readonly string[],
+  ): void {
+    if (this.#isOver) return
+    if (this.#hostCallStartedMs !== undefined) {
+      this.#systemTimeMs += this.#clock.monotonicMs() - this.#hostCallStartedMs
+      this.#hostCallStartedMs = undefined
+    }
+    this.#time.resume()
+    this.#runner.send(kind, texts)
+  }
+
+  #replyError(error: unknown): void {
+    if (error instanceof CatchableError) {
+      this.#reply(frameKinds.replyCatchable, [JSON.stringify({ message: error.message, data: error.data })])
+      return
+    }
+    this.#failure ??= { error }
+    this.#reply(frameKinds.replyAbort, [])
+  }
+
+  #readDone(frame: Frame): CallEnd {
+    const [, headerText = '', resultText = '', logsText = '', tier] = frame.texts
+    this.#tier = tier
+    const header = JSON.parse(headerText) as EndHeader
+    const logs = JSON.parse(logsText) as RunLogs
+    switch (header.kind) {
+      case 'success':
+        return { kind: 'outcome', outcome: { kind: 'success', resultText, ...logs } }
+      case 'userError':
+        return { kind: 'outcome', outcome: { kind: 'userError', ...this.#describe(header.error), ...logs } }
+      case 'outOfMemory':
+        return { kind: 'outcome', outcome: developerLimit(outOfMemoryMessage) }
+      case 'notStateless':
+        return { kind: 'notStateless', hostWasCalled: this.#hostWasCalled }
+      case 'aborted':
+        throw new Error('A runner ended a call that nobody aborted.')
+    }
+  }
+
+  #lose(exit: RunnerExit): void {
+    this.#finish(() => {
+      if (this.#killedBecause === 'userTime') return { kind: 'outcome', outcome: developerLimit(timeoutMessage) }
+      if (exit.crashed) return { kind: 'outcome', outcome: developerLimit(outOfMemoryMessage) }
+      return { kind: 'runnerLost', hostWasCalled: this.#hostWasCalled, description: exit.description }
+    })
+  }
+
+  #finish(readEnd: () => CallEnd): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    try {
+      if (this.#failure !== undefined) throw this.#failure.error
+      this.#deferred.resolve(readEnd())
+    } catch (error) {
+      this.#deferred.reject(error)
+    }
+  }
+
+  #takeNotes(text: string): void {
+    for (const note of decodeNotes(text)) {
+      if (note.kind === 'consumed') this.#host.consumed(note.queryId, note.rows)
+      else this.#host.closeCursor(note.queryId)
+    }
+  }
+
+  #describe(error: ErrorDescription): { readonly message: string; readonly data: string | undefined } {
+    return { message: renderError(error, this.#request.code), data: error.data }
+  }
+}
+
+/** Sends the runner what it lacks to run `request`. */
+export function loadVersions(runner: RunnerProcess, request: Pick<ExecuteRequest, 'code' | 'env'>): void {
+  const { code, env } = request
+  runner.ensureCode(code.version, () => [
+    JSON.stringify({ version: code.version, importSeed: code.importSeed, importTimeMs: code.importTimeMs }),
+    ...[...code.modules.values()].flatMap((module) => [module.path, module.source, module.reuse]),
+  ])
+  runner.ensureEnv(env.version, () => JSON.stringify(env.variables))
+}
+
+/** A limit that the developer's function hit and could not catch; its logs are lost with its runner. */
+function developerLimit(message: string): ExecuteOutcome {
+  return { kind: 'userError', message, data: undefined, logLines: [], observed: { time: false, env: [] } }
+}
+
+function systemTimeout(): PlatformError {
+  return new PlatformError(503, 'SystemTimeoutError', 'Your request timed out performing too many system operations.')
+}

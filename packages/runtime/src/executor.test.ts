@@ -1,0 +1,371 @@
+import { createLog } from '@concave/base'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Executor } from './executor.ts'
+import { CatchableError, type ExecuteOutcome, type NestedCall } from './execution.ts'
+import { RunnerPool } from './runner-pool.ts'
+import { bundledCode, sampleCode, sampleRequest } from './testing/sample-code.ts'
+import { ScriptedHost } from './testing/scripted-host.ts'
+
+const log = createLog({ level: 'error' })
+let pool: RunnerPool
+let executor: Executor
+
+beforeAll(async () => {
+  pool = await RunnerPool.start({ log })
+  executor = new Executor({ pool, log })
+})
+
+afterAll(async () => {
+  await executor.close()
+  await pool.close()
+})
+
+function resultOf(outcome: ExecuteOutcome): unknown {
+  return outcome.kind === 'success' ? JSON.parse(outcome.resultText) : outcome.message
+}
+
+describe('one call', () => {
+  test('gives arguments to the function and its result back', async () => {
+    const code = sampleCode({ 'a.js': 'export const add = query(({ a, b }) => a + b)' })
+    const outcome = await executor.execute(sampleRequest(code, 'add', { args: { a: 1, b: 2 } }), new ScriptedHost())
+    expect(outcome).toMatchObject({ kind: 'success', resultText: '3' })
+  })
+
+  test('hands syscalls to the host in order, those that nobody awaits as well', async () => {
+    const code = sampleCode({
+      'a.js': `export const f = mutation(async () => { void call('1.0/insert', { n: 1 }); return await call('1.0/get', { n: 2 }) })`,
+    })
+    const host = new ScriptedHost({ answers: { '1.0/insert': () => ({ _id: 'x' }), '1.0/get': ({ n }) => n } })
+    expect(resultOf(await executor.execute(sampleRequest(code, 'f', { udfType: 'mutation' }), host))).toBe(2)
+    expect(host.events).toEqual(['1.0/insert', '1.0/get'])
+  })
+
+  test('keeps its clock and its random numbers fixed, and reports what it looked at', async () => {
+    const code = sampleCode({
+      'a.js': `export const f = query(() => [Date.now(), new Date().getTime(), Math.random(), process.env.NAME, process.env.NONE ?? null])`,
+    })
+    const request = sampleRequest(code, 'f', { env: { version: 'named', variables: { NAME: 'value' } }, nowMs: 1_234 })
+    const first = await executor.execute(request, new ScriptedHost())
+    const second = await executor.execute(request, new ScriptedHost())
+    const other = await executor.execute({ ...request, seed: '22'.repeat(32) }, new ScriptedHost())
+    expect(resultOf(first)).toEqual([1_234, 1_234, expect.any(Number), 'value', null])
+    expect(resultOf(second)).toEqual(resultOf(first))
+    expect(resultOf(other)).not.toEqual(resultOf(first))
+    expect(first.kind === 'success' && first.observed).toEqual({ time: true, env: ['NAME', 'NONE'] })
+  })
+
+  test('returns console lines with the result', async () => {
+    const code = sampleCode({ 'a.js': `export const f = query(() => { console.warn('careful', { a: 1 }) })` })
+    const outcome = await executor.execute(sampleRequest(code, 'f'), new ScriptedHost())
+    expect(outcome).toMatchObject({
+      logLines: [{ level: 'WARN', messages: ["'careful'", expect.stringContaining('a: 1')] }],
+    })
+  })
+
+  test('says so when its promise can never settle', async () => {
+    const code = sampleCode({ 'a.js': 'export const f = query(() => new Promise(() => {}))' })
+    const outcome = await executor.execute(sampleRequest(code, 'f'), new ScriptedHost())
+    expect(outcome).toMatchObject({ kind: 'userError', message: 'Returned promise will never resolve' })
+  })
+
+  test('fails when a rejection is handled by nobody', async () => {
+    const code = sampleCode({
+      'a.js': `export const f = query(() => { void Promise.reject(new Error('lost')); return 1 })`,
+    })
+    const outcome = await executor.execute(sampleRequest(code, 'f'), new ScriptedHost())
+    expect(outcome).toMatchObject({ kind: 'userError', message: expect.stringMatching(/^Uncaught Error: lost/) })
+  })
+})
+
+describe('the loader', () => {
+  const cases: Readonly<
+    Record<string, { modules: Readonly<Record<string, string>>; exportName: string; says: string }>
+  > = {
+    'a module that was not pushed': {
+      modules: { 'a.js': `import { x } from './b.js'\nexport const f = query(() => x)` },
+      exportName: 'f',
+      says: "Uncaught Error: Couldn't find JavaScript module 'b.js'. Did you forget to run `npx convex dev`?",
+    },
+    'a missing export': { modules: { 'a.js': '' }, exportName: 'f', says: `Couldn't find "f" in module "a.js".` },
+    'a foreign scheme': {
+      modules: { 'a.js': `import x from 'node:fs'\nexport const f = query(() => x)` },
+      exportName: 'f',
+      says: 'Uncaught Error: Unsupported scheme (node) in node:fs',
+    },
+    'an error at import time': {
+      modules: { 'a.js': `throw new TypeError('at import')` },
+      exportName: 'f',
+      says: 'Uncaught TypeError: at import',
+    },
+    'a database call at import time': {
+      modules: { 'a.js': `Convex.syscall('1.0/queryStream', '{}')` },
+      exportName: 'f',
+      says: 'Uncaught Error: Syscall 1.0/queryStream unsupported at import time',
+    },
+  }
+  for (const [name, { modules, exportName, says }] of Object.entries(cases)) {
+    test(`reports ${name}`, async () => {
+      const outcome = await executor.execute(sampleRequest(sampleCode(modules), exportName), new ScriptedHost())
+      expect(outcome.kind === 'userError' && outcome.message.trim()).toBe(says)
+    })
+  }
+
+  test('resolves imports relative to the importing module', async () => {
+    const code = sampleCode({
+      'dir/a.js': `import { x } from '../_deps/b.js'\nexport const f = query(() => x)`,
+      '_deps/b.js': `import { y } from './c.js'\nexport const x = y + 1`,
+      '_deps/c.js': 'export const y = 1',
+    })
+    expect(resultOf(await executor.execute(sampleRequest(code, 'f'), new ScriptedHost()))).toBe(2)
+  })
+})
+
+describe('state', () => {
+  const leaks: Readonly<Record<string, string>> = {
+    'a module variable': 'let n = 0\nexport const f = query(() => ++n)',
+    'a collection': 'const m = new Map()\nexport const f = query(() => { m.set(m.size, 1); return m.size })',
+    'a closure': 'const count = (() => { let n = 0; return () => ++n })()\nexport const f = query(() => count())',
+    'an object': 'const o = { n: 0 }\nexport const f = query(() => ++o.n)',
+    'a prototype': 'export const f = query(() => { Array.prototype.n = ([].n ?? 0) + 1; return [].n })',
+    'a global': 'export const f = query(() => { globalThis.n = (globalThis.n ?? 0) + 1; return n })',
+    'a function property': 'function g() {}\nexport const f = query(() => { g.n = (g.n ?? 0) + 1; return g.n })',
+    'a static field': 'class C { static n = 0 }\nexport const f = query(() => ++C.n)',
+  }
+  for (const [name, source] of Object.entries(leaks)) {
+    test(`in ${name} does not survive a call, whatever the push said about reuse`, async () => {
+      for (const reuse of ['fresh', 'asChecked'] as const) {
+        const code = sampleCode({ 'a.js': source }, reuse)
+        for (let call = 0; call < 3; call++) {
+          expect([reuse, resultOf(await executor.execute(sampleRequest(code, 'f'), new ScriptedHost()))]).toEqual([
+            reuse,
+            1,
+          ])
+        }
+      }
+    })
+  }
+
+  test('survives where the app asked for it', async () => {
+    const code = sampleCode({ 'a.js': 'let n = 0\nexport const f = query(() => ++n)' }, 'optIn')
+    const results: unknown[] = []
+    for (let call = 0; call < 3; call++)
+      results.push(resultOf(await executor.execute(sampleRequest(code, 'f'), new ScriptedHost())))
+    expect(results).toEqual([1, 2, 3])
+  })
+
+  test('written after the host was used makes the host start over', async () => {
+    const source = `const o = { n: 0 }\nconst bump = (x) => ++x.n\nexport const f = mutation(async () => { await call('1.0/insert'); return bump(o) })`
+    const code = sampleCode({ 'a.js': source }, 'asChecked')
+    expect(code.modules.get('a.js')?.reuse).toBe('stateless')
+    const host = new ScriptedHost({ answers: { '1.0/insert': () => ({}) } })
+    host.restart = async () => void host.events.push('restart')
+    const request = sampleRequest(code, 'f', { udfType: 'mutation' })
+    expect(resultOf(await executor.execute(request, host))).toBe(1)
+    expect(host.events).toEqual(['1.0/insert', 'restart', '1.0/insert'])
+  })
+
+  test('written after a host was used that cannot start over is a conflict', async () => {
+    const source = `const o = { n: 0 }\nconst bump = (x) => ++x.n\nexport const f = mutation(async () => { await call('1.0/insert'); return bump(o) })`
+    const request = sampleRequest(sampleCode({ 'a.js': source }, 'asChecked'), 'f', { udfType: 'mutation' })
+    const host = new ScriptedHost({ answers: { '1.0/insert': () => ({}) } })
+    await expect(executor.execute(request, host)).rejects.toMatchObject({ code: 'OptimisticConcurrencyControlFailure' })
+    expect(resultOf(await executor.execute(request, host))).toBe(1)
+  })
+})
+
+describe('errors of the host', () => {
+  test('reach user code if they are catchable, with their data', async () => {
+    const code = sampleCode({
+      'a.js': `export const f = query(async () => { try { await call('1.0/get') } catch (e) { return [e instanceof Error, e.message, e.data] } })`,
+    })
+    const host = new ScriptedHost({
+      answers: {
+        '1.0/get': () => {
+          throw new CatchableError('no such thing', { code: 7 })
+        },
+      },
+    })
+    expect(resultOf(await executor.execute(sampleRequest(code, 'f'), host))).toEqual([
+      true,
+      'no such thing',
+      { code: 7 },
+    ])
+  })
+
+  test('end the call otherwise, whatever user code does', async () => {
+    const code = sampleCode({
+      'a.js': `export const f = mutation(async () => { try { await call('1.0/get') } catch {} finally { await call('1.0/insert') } })`,
+    })
+    const broken = new Error('the disk is gone')
+    const host = new ScriptedHost({
+      answers: {
+        '1.0/get': () => {
+          throw broken
+        },
+      },
+    })
+    for (let call = 0; call < 3; call++) {
+      await expect(executor.execute(sampleRequest(code, 'f', { udfType: 'mutation' }), host)).rejects.toBe(broken)
+    }
+    expect(host.events).toEqual(['1.0/get', '1.0/get', '1.0/get'])
+  })
+})
+
+describe('cursors', () => {
+  const rows = ['{"n":1}', '{"n":2}', '{"n":3}']
+
+  test('are served from pages, and report what was taken', async () => {
+    const code = sampleCode({
+      'a.js': `export const f = query(async () => { const id = open(); const out = []; for (;;) { const { value, done } = await next(id); if (done) break; out.push(value.n) } return [out, close(id), close(id)] })`,
+    })
+    const host = new ScriptedHost({ pages: [rows, ['{"n":4}'], []] })
+    expect(resultOf(await executor.execute(sampleRequest(code, 'f'), host))).toEqual([[1, 2, 3, 4], true, false])
+    expect(host.events).toEqual(['page 0 first', 'consumed 0 3', 'page 0', 'consumed 0 1', 'page 0', 'closed 0'])
+  })
+
+  test('report rows that were taken when the function just leaves them', async () => {
+    const code = sampleCode({
+      'a.js':
+        'export const f = query(async () => { const id = open(); await next(id); return (await next(id)).value.n })',
+    })
+    const host = new ScriptedHost({ pages: [rows] })
+    expect(resultOf(await executor.execute(sampleRequest(code, 'f'), host))).toBe(2)
+    expect(host.events).toEqual(['page 0 first', 'consumed 0 2'])
+  })
+
+  test('drop rows read ahead when the function writes', async () => {
+    const code = sampleCode({
+      'a.js': `export const f = mutation(async () => { const id = open(); await next(id); await call('1.0/get'); await next(id); await call('1.0/insert'); return (await next(id)).value.n })`,
+    })
+    const host = new ScriptedHost({
+      pages: [rows, ['{"n":9}']],
+      answers: { '1.0/insert': () => ({}), '1.0/get': () => null },
+    })
+    expect(resultOf(await executor.execute(sampleRequest(code, 'f', { udfType: 'mutation' }), host))).toBe(9)
+    expect(host.events).toEqual([
+      'page 0 first',
+      'consumed 0 1',
+      '1.0/get',
+      'consumed 0 2',
+      '1.0/insert',
+      'page 0',
+      'consumed 0 1',
+    ])
+  })
+
+  test('refuse an id that is not open', async () => {
+    const code = sampleCode({ 'a.js': 'export const f = query(() => next(5))' })
+    expect(resultOf(await executor.execute(sampleRequest(code, 'f'), new ScriptedHost()))).toMatch(
+      /^Uncaught Error: in-progress query not found/,
+    )
+  })
+})
+
+describe('nested calls', () => {
+  const source = `
+    let n = 0
+    export const outer = mutation(async () => { n = 5; const inner = await call('1.0/runUdf', { name: 'inner' }); return [n, inner, await call('1.0/get')] })
+    export const inner = mutation(async ({ x }) => { console.log('inside'); return [++n, x, await call('1.0/get')] })
+    export const caught = mutation(async () => { try { await call('1.0/runUdf', {}) } catch (e) { return e.message } })
+    export const fails = mutation(() => { throw new TypeError('inner trouble') })
+    export const loops = mutation(() => call('1.0/runUdf', {}))
+    export const hog = mutation(() => { const a = []; for (;;) a.push(JSON.stringify('x'.repeat(1e6))) })
+  `
+  const nested = (exportName: string): NestedCall => ({
+    udfType: 'mutation',
+    modulePath: 'a.js',
+    exportName,
+    argsText: '[{"x":1}]',
+    seed: '33'.repeat(32),
+    udfPath: `a:${exportName}`,
+  })
+
+  test('run in a context of their own, within the call', async () => {
+    const host = new ScriptedHost({ answers: { '1.0/get': () => 'doc' }, nested: () => nested('inner') })
+    const outcome = await executor.execute(
+      sampleRequest(sampleCode({ 'a.js': source }), 'outer', { udfType: 'mutation' }),
+      host,
+    )
+    expect(resultOf(outcome)).toEqual([5, [1, 1, 'doc'], 'doc'])
+    expect(host.events).toEqual(['begin nested', '1.0/get', 'end nested success', '1.0/get'])
+    expect(outcome.logLines).toMatchObject([{ messages: ["'inside'"], udfPath: 'a:inner' }])
+  })
+
+  test('fail where the caller may catch them', async () => {
+    const host = new ScriptedHost({ nested: () => nested('fails') })
+    const outcome = await executor.execute(
+      sampleRequest(sampleCode({ 'a.js': source }), 'caught', { udfType: 'mutation' }),
+      host,
+    )
+    expect(resultOf(outcome)).toMatch(/^Uncaught TypeError: inner trouble/)
+    expect(host.events).toEqual(['begin nested', 'end nested userError'])
+  })
+
+  test('go as deep as the host admits', async () => {
+    let depth = 0
+    const host = new ScriptedHost({
+      nested: () => {
+        if (++depth > 8) throw new CatchableError('too deep')
+        return nested('loops')
+      },
+    })
+    const outcome = await executor.execute(
+      sampleRequest(sampleCode({ 'a.js': source }), 'loops', { udfType: 'mutation' }),
+      host,
+    )
+    expect(resultOf(outcome)).toMatch(/too deep/)
+    expect(host.events.filter((event) => event === 'end nested userError')).toHaveLength(8)
+  })
+
+  test('that run out of memory end the whole execution', async () => {
+    const host = new ScriptedHost({ nested: () => nested('hog') })
+    const outcome = await executor.execute(
+      sampleRequest(sampleCode({ 'a.js': source }), 'caught', { udfType: 'mutation' }),
+      host,
+    )
+    expect(resultOf(outcome)).toBe('JavaScript execution ran out of memory (maximum memory usage: 64 MB)')
+  })
+})
+
+describe('the real server library', () => {
+  const source = `
+    import { queryGeneric as query, mutationGeneric as mutation } from 'convex/server'
+    import { v, ConvexError } from 'convex/values'
+    export const list = query({ args: {}, handler: (ctx) => ctx.db.query('messages').collect() })
+    export const send = mutation({ args: { body: v.string() }, handler: async (ctx, { body }) => { console.log('sending'); return await ctx.db.insert('messages', { body, at: 1n }) } })
+    export const refuse = query(() => { throw new ConvexError({ code: 'no' }) })
+    function deep() { throw new RangeError('deep') }
+    export const trace = query({ handler: async () => { deep() } })
+  `
+  for (const prepare of [false, true]) {
+    test(`runs ${prepare ? 'in a reused context' : 'in fresh contexts'}`, async () => {
+      const code = await bundledCode(source, { prepare })
+      expect(code.modules.get('app.js')?.reuse).toBe(prepare ? 'stateless' : 'fresh')
+      for (let call = 0; call < 2; call++) {
+        const host = new ScriptedHost({
+          answers: { '1.0/insert': () => ({ _id: 'id1' }) },
+          pages: [['{"_id":"a"}', '{"_id":"b"}']],
+        })
+        expect(resultOf(await executor.execute(sampleRequest(code, 'list'), host))).toEqual([
+          { _id: 'a' },
+          { _id: 'b' },
+        ])
+        const sent = await executor.execute(
+          sampleRequest(code, 'send', { udfType: 'mutation', args: { body: 'hi' } }),
+          host,
+        )
+        expect(sent).toMatchObject({ kind: 'success', resultText: '"id1"', logLines: [{ messages: ["'sending'"] }] })
+        expect(host.events).toEqual(['page 0 first', 'consumed 0 2', 'closed 0', '1.0/insert'])
+        expect(await executor.execute(sampleRequest(code, 'refuse'), host)).toMatchObject({
+          kind: 'userError',
+          message: expect.stringMatching(/^Uncaught ConvexError: /),
+          data: '{"code":"no"}',
+        })
+        const traced = await executor.execute(sampleRequest(code, 'trace'), host)
+        expect(traced.kind === 'userError' && traced.message).toMatch(
+          /^Uncaught RangeError: deep\n {4}at deep \(.*app\.ts:7:\d+\)\n {4}at .*app\.ts:8:\d+\)\n$/,
+        )
+      }
+    })
+  }
+})

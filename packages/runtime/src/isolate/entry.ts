@@ -1,0 +1,73 @@
+/**
+ * The script of every isolate: builds the globals of function-runtime.md §3.1 and leaves one hidden global,
+ * `__concave`, whose functions the runner takes over before it deletes it and lets user code in. Bundled by esbuild and
+ * run once, while the V8 snapshot is made; every context starts as a copy of what it leaves.
+ */
+import * as analysis from './analysis.ts'
+import { resetConsole, takeLogLines } from './console.ts'
+import { describe, describeError, resetErrors } from './errors.ts'
+import { enterPhase, type EnvVariables, observedEnvNames, state, type UdfType } from './execution-state.ts'
+import { freeze, resetFrozenGraph } from './freeze.ts'
+import { isGraphFrozen } from './frozen-state.ts'
+import { installGlobals } from './globals.ts'
+import { invoke } from './invoke.ts'
+import { jsonStringify } from './primordials.ts'
+import { setHost } from './syscalls.ts'
+import { makeWebAssemblySynchronous } from './web/determinism.ts'
+
+type ImportOptions = { readonly seed: string; readonly nowMs: number; readonly env: EnvVariables }
+type CallOptions = {
+  readonly udfType: UdfType
+  readonly seed: string
+  readonly nowMs: number
+  readonly env?: EnvVariables
+}
+
+function startPhase(phase: 'import' | UdfType, options: ImportOptions | CallOptions): void {
+  enterPhase(phase, options.seed, options.nowMs, options.env)
+  resetConsole()
+  resetErrors()
+  if (isGraphFrozen()) resetFrozenGraph()
+}
+
+/** Module evaluation begins: constant clock and randomness, no syscalls. */
+function beginImport(options: ImportOptions): void {
+  startPhase('import', options)
+  makeWebAssemblySynchronous()
+}
+
+/** A function runs from here to `endCall`. Without `env` the import phase's variables stay. */
+function beginCall(options: CallOptions): void {
+  startPhase(options.udfType, options)
+}
+
+/** JSON text of `{logLines, observed, frozenWrite}` of the phase that ends here. */
+function endCall(): string {
+  const logLines = takeLogLines()
+  const observed = { time: state.timeObserved, env: observedEnvNames() }
+  const text = jsonStringify({ logLines, observed, frozenWrite: state.frozenWrite })
+  state.phase = 'idle'
+  return text
+}
+
+installGlobals()
+
+const concave = {
+  beginImport,
+  beginCall,
+  endCall,
+  setHost,
+  invoke,
+  describe,
+  describeError,
+  freeze,
+  analyze: analysis.analyze,
+  routes: analysis.routes,
+  schema: analysis.schema,
+  definition: analysis.definition,
+  authConfig: analysis.authConfig,
+  crons: analysis.crons,
+}
+export type Concave = typeof concave
+
+Object.defineProperty(globalThis, '__concave', { value: concave, enumerable: false, configurable: true })

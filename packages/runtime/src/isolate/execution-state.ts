@@ -1,0 +1,102 @@
+/**
+ * What changes between calls in one context: the phase, its clock, seed and environment, and what the running code has
+ * looked at. There is exactly one execution at a time per context, so this is one object for the whole script.
+ */
+import { getOwnPropertyDescriptor, NativeError, objectCreate, ownKeys, realNow } from './primordials.ts'
+
+export type UdfType = 'query' | 'mutation'
+/** `idle`: the V8 snapshot is being made, or the context waits for its next call. */
+export type Phase = 'idle' | 'import' | UdfType
+
+export type EnvVariables = Readonly<Record<string, string>>
+
+export type ExecutionState = {
+  phase: Phase
+  /** Counts phases; per-call structures compare it to know that they are stale. */
+  epoch: number
+  /** 32 bytes, hex. */
+  seed: string
+  nowMs: number
+  /** The import phase's clock; `performance.timeOrigin`. */
+  importTimeMs: number
+  /** Real time at which the phase began, for durations only. */
+  startedAtMs: number
+  env: EnvVariables
+  timeObserved: boolean
+  /** Names read since the phase began, as keys. */
+  envObserved: Record<string, true>
+  /** Names read by the import phase: every call in this context depends on them. */
+  importEnvObserved: Record<string, true>
+  /** Code tried to write something frozen, as far as that could be noticed (see frozen-state.ts). */
+  frozenWrite: boolean
+  /** A host call failed in a way that user code must not survive. */
+  isAborted: boolean
+}
+
+const nothing = (): Record<string, true> => objectCreate(null) as Record<string, true>
+
+export const state: ExecutionState = {
+  phase: 'idle',
+  epoch: 0,
+  seed: '0000000000000000000000000000000000000000000000000000000000000000',
+  nowMs: 0,
+  importTimeMs: 0,
+  startedAtMs: 0,
+  env: objectCreate(null) as EnvVariables,
+  timeObserved: false,
+  envObserved: nothing(),
+  importEnvObserved: nothing(),
+  frozenWrite: false,
+  isAborted: false,
+}
+
+export function enterPhase(phase: Phase, seed: string, nowMs: number, env: EnvVariables | undefined): void {
+  state.phase = phase
+  state.epoch += 1
+  state.seed = seed
+  state.nowMs = nowMs
+  state.startedAtMs = realNow()
+  state.timeObserved = false
+  state.envObserved = nothing()
+  state.frozenWrite = false
+  state.isAborted = false
+  if (phase === 'import') {
+    state.importTimeMs = nowMs
+    state.importEnvObserved = state.envObserved
+  }
+  if (env !== undefined) state.env = env
+}
+
+/** The clock user code sees; looking at it is recorded. */
+export function observeNow(): number {
+  state.timeObserved = true
+  return state.nowMs
+}
+
+export function observeEnv(name: string): string | undefined {
+  state.envObserved[name] = true
+  const value: unknown = getOwnPropertyDescriptor(state.env, name)?.value
+  return typeof value === 'string' ? value : undefined
+}
+
+/** Names of environment variables that the current call, or the import phase before it, has read. */
+export function observedEnvNames(): string[] {
+  const names = objectCreate(null) as Record<string, true>
+  addNames(names, state.importEnvObserved)
+  addNames(names, state.envObserved)
+  return ownKeys(names) as string[]
+}
+
+function addNames(names: Record<string, true>, source: object): void {
+  const keys = ownKeys(source)
+  for (let i = 0; i < keys.length; i++) names[keys[i] as string] = true
+}
+
+/** The error of a feature that only actions have, worded as users' tests and documentation know it. */
+export function notAllowedError(what: string): Error {
+  if (state.phase === 'import' || state.phase === 'idle') return new NativeError(`Can't use ${what} at import time`)
+  return new NativeError(
+    `Can't use ${what} in queries and mutations. Please consider using an action. See https://docs.convex.dev/functions/actions for more details.`,
+  )
+}
+

@@ -1,0 +1,147 @@
+/**
+ * Values that live as long as the context but cannot be reached by walking properties: what closures capture (reported
+ * by the push-time rewrite), what bound functions and proxies hide, what weak collections hold. Collected during the
+ * import phase only, for `freeze` to walk.
+ */
+import { state } from './execution-state.ts'
+import { assertMutable } from './frozen-state.ts'
+import {
+  defineHidden,
+  getOwnPropertyDescriptor,
+  NativeProxy,
+  NativeTypeError,
+  NativeWeakMap,
+  reflectApply,
+  reflectDefineProperty,
+  weakMapGet,
+  weakMapSet,
+} from './primordials.ts'
+
+type Method = (this: unknown, ...args: unknown[]) => unknown
+type ProxyParts = { readonly target: object; readonly handler: object }
+
+let kept: unknown[] = []
+let statefulReason: string | undefined
+// Created on first use: a V8 snapshot should not have to carry it.
+let proxies: WeakMap<object, ProxyParts> | undefined
+
+export function isCollecting(): boolean {
+  return state.phase === 'import' || state.phase === 'idle'
+}
+
+/** `__concave_keep`: returns its argument, so that the rewrite can wrap expressions. */
+export function keep<T>(value: T): T {
+  if (state.phase === 'import') kept[kept.length] = value
+  return value
+}
+
+/** `__concave_stateful`: the module graph did something that no freezing can undo. The first reason is reported. */
+export function markStateful(reason: unknown): void {
+  statefulReason ??= `${reason as string}`
+}
+
+export function takeKept(): unknown[] {
+  const taken = kept
+  kept = []
+  return taken
+}
+
+export function findStatefulReason(): string | undefined {
+  return statefulReason
+}
+
+/** What a proxy made in this context stands for. Every proxy is known: ours is the only constructor. */
+export function findProxyParts(value: object): ProxyParts | undefined {
+  return proxies === undefined ? undefined : weakMapGet(proxies, value)
+}
+
+export function createProxy(target: object, handler: object): object {
+  const proxy = new NativeProxy(target, handler)
+  proxies ??= new NativeWeakMap()
+  weakMapSet(proxies, proxy, { target, handler })
+  return proxy
+}
+
+function nativeMethod(prototype: object, name: string): Method {
+  return getOwnPropertyDescriptor(prototype, name)?.value as Method
+}
+
+/** Replaces a built-in method by one of the same name and length. */
+function replaceMethod(prototype: object, name: string, replacement: Method): void {
+  const { length } = nativeMethod(prototype, name)
+  reflectDefineProperty(replacement, 'name', { value: name, configurable: true })
+  reflectDefineProperty(replacement, 'length', { value: length, configurable: true })
+  defineHidden(prototype, name, replacement)
+}
+
+function guard(prototype: object, names: readonly string[]): void {
+  for (const name of names) {
+    const native = nativeMethod(prototype, name)
+    const guarded = {
+      [name](this: unknown, ...args: unknown[]): unknown {
+        assertMutable(this)
+        return reflectApply(native, this, args)
+      },
+    }
+    replaceMethod(prototype, name, guarded[name] as Method)
+  }
+}
+
+function installProxy(): void {
+  function Proxy(this: unknown, target: object, handler: object): object {
+    if (new.target === undefined) throw new NativeTypeError("Constructor Proxy requires 'new'")
+    return createProxy(target, handler)
+  }
+  reflectDefineProperty(Proxy, 'name', { value: 'Proxy', configurable: true })
+  reflectDefineProperty(Proxy, 'prototype', { value: undefined, writable: false })
+  const methods = {
+    revocable(target: object, handler: object): unknown {
+      const revocable = NativeProxy.revocable(target, handler)
+      proxies ??= new NativeWeakMap()
+      weakMapSet(proxies, revocable.proxy, { target, handler })
+      if (isCollecting()) markStateful('a revocable proxy was made while the module was imported')
+      return revocable
+    },
+  }
+  defineHidden(Proxy, 'revocable', methods.revocable)
+  defineHidden(globalThis, 'Proxy', Proxy)
+}
+
+function installBind(): void {
+  const native = nativeMethod(Function.prototype, 'bind')
+  replaceMethod(Function.prototype, 'bind', {
+    bind(this: unknown, ...args: unknown[]): unknown {
+      if (state.phase === 'import') {
+        keep(this)
+        for (let i = 0; i < args.length; i++) keep(args[i])
+      }
+      return reflectApply(native, this, args)
+    },
+  }.bind)
+}
+
+function installCollections(): void {
+  guard(Map.prototype, ['clear', 'delete', 'set'])
+  guard(Set.prototype, ['add', 'clear', 'delete'])
+  guard(WeakMap.prototype, ['delete'])
+  guard(WeakSet.prototype, ['add', 'delete'])
+  const native = nativeMethod(WeakMap.prototype, 'set')
+  replaceMethod(WeakMap.prototype, 'set', {
+    set(this: unknown, key: unknown, value: unknown): unknown {
+      assertMutable(this)
+      // A weak map cannot be enumerated, so freezing learns of its values here.
+      if (state.phase === 'import') keep(value)
+      return reflectApply(native, this, [key, value])
+    },
+  }.set)
+}
+
+/** Patches what would otherwise hide values from `freeze` or let frozen collections change. */
+export function installTracking(): void {
+  installProxy()
+  installBind()
+  installCollections()
+  // Fixed, so that no module can take them away from the others.
+  reflectDefineProperty(globalThis, '__concave_keep', { value: keep })
+  reflectDefineProperty(globalThis, '__concave_stateful', { value: markStateful })
+}

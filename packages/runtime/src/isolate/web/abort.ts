@@ -1,0 +1,108 @@
+/** `AbortController` and `AbortSignal` (WHATWG DOM §3). `timeout` needs a timer and follows the timers' rule. */
+import { notAllowedError } from '../execution-state.ts'
+import { assertMutable } from '../frozen-state.ts'
+import { keep } from '../kept-values.ts'
+import { DOMException } from './dom-exception.ts'
+import { createTrustedEvent, type Event, EventTarget } from './events.ts'
+import { defineInterface } from './interface.ts'
+
+const token = Symbol('AbortSignal')
+let abortSignal: (signal: AbortSignal, reason: unknown) => void
+
+export class AbortSignal extends EventTarget {
+  #isAborted = false
+  #reason: unknown
+  #dependents: AbortSignal[] = []
+  #onAbort: ((event: Event) => unknown) | null = null
+
+  static {
+    abortSignal = (signal, reason) => signal.#abort(reason)
+  }
+
+  constructor(permission?: unknown) {
+    if (permission !== token) throw new TypeError('Illegal constructor')
+    super()
+  }
+
+  static abort(reason?: unknown): AbortSignal {
+    const signal = new AbortSignal(token)
+    signal.#isAborted = true
+    signal.#reason = keep(reasonOrDefault(reason))
+    return signal
+  }
+
+  static timeout(_milliseconds: unknown): AbortSignal {
+    throw notAllowedError('setTimeout')
+  }
+
+  static any(signals: Iterable<AbortSignal>): AbortSignal {
+    const combined = new AbortSignal(token)
+    for (const signal of signals) {
+      if (signal.#isAborted) {
+        combined.#isAborted = true
+        combined.#reason = signal.#reason
+        return combined
+      }
+    }
+    for (const signal of signals) {
+      assertMutable(signal)
+      signal.#dependents.push(combined)
+    }
+    return combined
+  }
+
+  get aborted(): boolean {
+    return this.#isAborted
+  }
+  get reason(): unknown {
+    return this.#reason
+  }
+  get onabort(): ((event: Event) => unknown) | null {
+    return this.#onAbort
+  }
+  set onabort(listener: ((event: Event) => unknown) | null) {
+    assertMutable(this)
+    if (this.#onAbort !== null) this.removeEventListener('abort', this.#onAbort)
+    this.#onAbort = typeof listener === 'function' ? listener : null
+    if (this.#onAbort !== null) this.addEventListener('abort', this.#onAbort)
+  }
+
+  throwIfAborted(): void {
+    if (this.#isAborted) throw this.#reason
+  }
+
+  #abort(reason: unknown): void {
+    if (this.#isAborted) return
+    assertMutable(this)
+    this.#isAborted = true
+    this.#reason = keep(reasonOrDefault(reason))
+    this.dispatchEvent(createTrustedEvent('abort'))
+    for (const dependent of this.#dependents) dependent.#abort(this.#reason)
+  }
+}
+
+function reasonOrDefault(reason: unknown): unknown {
+  return reason === undefined ? new DOMException('This operation was aborted', 'AbortError') : reason
+}
+
+export class AbortController {
+  readonly #signal = keep(new AbortSignal(token))
+
+  get signal(): AbortSignal {
+    return this.#signal
+  }
+
+  abort(reason?: unknown): void {
+    abortSignal(this.#signal, reason)
+  }
+}
+
+/** A signal that nothing aborts, for requests made without one. */
+export function createIdleSignal(): AbortSignal {
+  return new AbortSignal(token)
+}
+
+export function installAbort(): void {
+  defineInterface('AbortSignal', AbortSignal)
+  defineInterface('AbortController', AbortController)
+}

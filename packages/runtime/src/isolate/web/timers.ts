@@ -1,0 +1,22 @@
+/** Timers exist and fail: no time passes in queries and mutations. Clearing is harmless. */
+import { notAllowedError } from '../execution-state.ts'
+import { NativeTypeError, promiseResolve, promiseThen } from '../primordials.ts'
+import { defineFunction } from './interface.ts'
+
+export function installTimers(): void {
+  defineFunction('setTimeout', () => {
+    throw notAllowedError('setTimeout')
+  })
+  defineFunction('setInterval', () => {
+    throw notAllowedError('setInterval')
+  })
+  defineFunction('clearTimeout', () => undefined)
+  defineFunction('clearInterval', () => undefined)
+  defineFunction('queueMicrotask', (callback: () => unknown) => {
+    if (typeof callback !== 'function') throw new NativeTypeError('The callback provided is not a function')
+    // What the callback throws becomes an unhandled rejection, which fails the function.
+    void promiseThen(promiseResolve(undefined), () => {
+      callback()
+    })
+  })
+}

@@ -1,0 +1,239 @@
+import { createDeferred, Internal, Overloaded, WriteConflict, type Clock, type Deferred, type Log } from '@concave/base'
+import { Call, type CallEnd, loadVersions } from './call.ts'
+import type { ExecuteOutcome, ExecuteRequest, ExecutionHost } from './execution.ts'
+import { runtimeLimits } from './limits.ts'
+import { frameKinds, type GraphKey } from './protocol.ts'
+import type { RunnerPool } from './runner-pool.ts'
+import type { RunnerProcess } from './runner-process.ts'
+import type { Timers } from './timers.ts'
+
+type Job = {
+  readonly request: ExecuteRequest
+  readonly host: ExecutionHost
+  readonly deferred: Deferred<ExecuteOutcome>
+  /** Runs again after its first runner was lost or its graph proved stateful. */
+  readonly isSecondTry: boolean
+}
+
+type Worker = {
+  readonly runner: RunnerProcess
+  /** Undefined while it waits for work. */
+  call: Call | undefined
+  startedMs: number
+}
+
+const checkIntervalMs = 200
+
+/**
+ * Calls of one kind of one deployment, in order of arrival. One runner serves them one after another; while a call runs
+ * for long, waiting ones go to a further runner, up to `maxRunners`.
+ */
+export class Lane {
+  readonly #name: 'queries' | 'mutations'
+  readonly #pool: RunnerPool
+  readonly #clock: Clock
+  readonly #timers: Timers
+  readonly #log: Log
+  readonly #maxRunners: number
+  readonly #maxQueued: number
+  /** Graphs that were taken for stateless and wrote to frozen state. Shared by the lanes of a deployment. */
+  readonly #statefulGraphs: Set<string>
+  readonly #queue: Job[] = []
+  readonly #workers: Worker[] = []
+  #starting = 0
+  #stopCheck: (() => void) | undefined
+  #stopSpill: (() => void) | undefined
+  #isClosed = false
+  #lastUsedMs: number
+
+  constructor(options: {
+    readonly name: 'queries' | 'mutations'
+    readonly pool: RunnerPool
+    readonly clock: Clock
+    readonly timers: Timers
+    readonly log: Log
+    readonly maxRunners: number
+    readonly maxQueued: number
+    readonly statefulGraphs: Set<string>
+  }) {
+    this.#name = options.name
+    this.#pool = options.pool
+    this.#clock = options.clock
+    this.#timers = options.timers
+    this.#log = options.log
+    this.#maxRunners = options.maxRunners
+    this.#maxQueued = options.maxQueued
+    this.#statefulGraphs = options.statefulGraphs
+    this.#lastUsedMs = options.clock.monotonicMs()
+  }
+
+  /** Runs one call. Rejects with `Overloaded` if too many wait, and with what the host threw if that was not catchable. */
+  async execute(request: ExecuteRequest, host: ExecutionHost): Promise<ExecuteOutcome> {
+    if (this.#isClosed) throw closedError()
+    if (this.#queue.length >= this.#maxQueued) {
+      throw new Overloaded(
+        'TooManyConcurrentRequests',
+        `Too many concurrent requests. ${this.#maxQueued} ${this.#name} of this deployment are waiting already.`,
+        1_000,
+      )
+    }
+    const deferred = createDeferred<ExecuteOutcome>()
+    this.#queue.push({ request, host, deferred, isSecondTry: false })
+    this.#pump()
+    return await deferred.promise
+  }
+
+  /** Takes a runner before the first call needs it. */
+  async warm(): Promise<void> {
+    if (this.#workers.length + this.#starting === 0) await this.#addWorker()
+  }
+
+  /** Milliseconds since the lane had anything to do; 0 while it has. */
+  idleMs(): number {
+    const isBusy =
+      this.#queue.length > 0 || this.#starting > 0 || this.#workers.some((worker) => worker.call !== undefined)
+    return isBusy ? 0 : this.#clock.monotonicMs() - this.#lastUsedMs
+  }
+
+  /** Gives the runners up; the next call takes new ones. */
+  releaseRunners(): void {
+    for (const worker of this.#workers.splice(0)) worker.runner.kill()
+  }
+
+  /** Refuses what waits and kills the runners, which ends the calls that run. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#stopCheck?.()
+    this.#stopSpill?.()
+    for (const job of this.#queue.splice(0)) job.deferred.reject(closedError())
+    await Promise.all(this.#workers.splice(0).map((worker) => worker.runner.close()))
+  }
+
+  #pump(): void {
+    while (this.#queue.length > 0) {
+      const idle = this.#findIdleWorker()
+      if (idle === undefined) break
+      const job = this.#queue.shift() as Job
+      void this.#run(idle, job)
+    }
+    if (this.#queue.length === 0) return
+    const total = this.#workers.length + this.#starting
+    if (total === 0) void this.#addWorker()
+    else if (total < this.#maxRunners && this.#starting === 0) this.#watchForSpill()
+  }
+
+  #findIdleWorker(): Worker | undefined {
+    for (let i = this.#workers.length - 1; i >= 0; i--) {
+      if (!(this.#workers[i] as Worker).runner.isAlive) this.#workers.splice(i, 1)
+    }
+    return this.#workers.find((worker) => worker.call === undefined)
+  }
+
+  /** When every runner has been busy with one call for a while, a further one is taken for those that wait. */
+  #watchForSpill(): void {
+    if (this.#stopSpill !== undefined) return
+    const now = this.#clock.monotonicMs()
+    const latestStartMs = Math.max(...this.#workers.map((worker) => worker.startedMs))
+    this.#stopSpill = this.#timers.after(Math.max(1, latestStartMs + runtimeLimits.spillAfterMs - now), () => {
+      this.#stopSpill = undefined
+      if (this.#isClosed || this.#queue.length === 0) return
+      const nowMs = this.#clock.monotonicMs()
+      const allSlow = this.#workers.every((worker) => nowMs - worker.startedMs >= runtimeLimits.spillAfterMs)
+      if (allSlow && this.#workers.length + this.#starting < this.#maxRunners) void this.#addWorker()
+      else this.#pump()
+    })
+  }
+
+  async #addWorker(): Promise<void> {
+    this.#starting += 1
+    try {
+      const runner = await this.#pool.take()
+      if (this.#isClosed) await runner.close()
+      else this.#workers.push({ runner, call: undefined, startedMs: 0 })
+    } catch (error) {
+      this.#log.error({ err: error, lane: this.#name }, 'No runner could be had.')
+      if (this.#workers.length === 0) for (const job of this.#queue.splice(0)) job.deferred.reject(new Internal(error))
+    } finally {
+      this.#starting -= 1
+    }
+    if (!this.#isClosed) this.#pump()
+  }
+
+  async #run(worker: Worker, job: Job): Promise<void> {
+    const { request, host, deferred } = job
+    const graph = graphText(request)
+    worker.startedMs = this.#clock.monotonicMs()
+    const call = new Call({
+      runner: worker.runner,
+      request,
+      host,
+      forceFresh: this.#statefulGraphs.has(graph),
+      clock: this.#clock,
+    })
+    worker.call = call
+    this.#watchTime()
+    try {
+      const end = await call.end
+      if (end.kind === 'outcome') deferred.resolve(end.outcome)
+      else await this.#runAgain(job, end, graph)
+    } catch (error) {
+      deferred.reject(error)
+    }
+    worker.call = undefined
+    this.#lastUsedMs = this.#clock.monotonicMs()
+    if (this.#isClosed) return
+    this.#pump()
+    if (this.#queue.length === 0 && worker.runner.isAlive && worker.call === undefined)
+      this.#prepareNext(worker, request)
+  }
+
+  /** Puts the job first in the queue again; the host has to start over if it has been called. */
+  async #runAgain(job: Job, end: Exclude<CallEnd, { kind: 'outcome' }>, graph: string): Promise<void> {
+    if (end.kind === 'notStateless') {
+      this.#log.info({ modulePath: job.request.modulePath }, 'A module keeps state; its calls get fresh contexts.')
+      this.#statefulGraphs.add(graph)
+    } else {
+      this.#log.warn({ exit: end.description, lane: this.#name }, 'A runner was lost.')
+      if (job.isSecondTry || this.#isClosed) throw this.#isClosed ? closedError() : new Internal(end.description)
+    }
+    if (end.hostWasCalled) {
+      if (job.host.restart === undefined) throw new WriteConflict('The function has to be run again from its start.')
+      await job.host.restart()
+    }
+    this.#queue.unshift({ ...job, isSecondTry: true })
+  }
+
+  /** In idle time the runner makes a context for the next call of the same module. */
+  #prepareNext(worker: Worker, request: ExecuteRequest): void {
+    loadVersions(worker.runner, request)
+    const key: GraphKey = {
+      codeVersion: request.code.version,
+      envVersion: request.env.version,
+      modulePath: request.modulePath,
+    }
+    worker.runner.send(frameKinds.prepare, [JSON.stringify(key)])
+  }
+
+  /** One timer for all calls of the lane, armed while any runs. */
+  #watchTime(): void {
+    if (this.#stopCheck !== undefined) return
+    this.#stopCheck = this.#timers.after(checkIntervalMs, () => {
+      this.#stopCheck = undefined
+      let isAnyRunning = false
+      for (const worker of this.#workers) {
+        if (worker.call === undefined) continue
+        isAnyRunning = true
+        worker.call.checkTime()
+      }
+      if (isAnyRunning && !this.#isClosed) this.#watchTime()
+    })
+  }
+}
+
+function graphText(request: ExecuteRequest): string {
+  return JSON.stringify([request.code.version, request.modulePath])
+}
+
+function closedError(): Overloaded {
+  return new Overloaded('ExecutorClosed', 'This deployment is stopping. Try again.', 1_000)
+}

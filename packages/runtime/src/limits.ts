@@ -1,0 +1,33 @@
+/** Limits of the runtime (function-runtime.md §5) and of its processes. */
+export const runtimeLimits = {
+  /** User code of one query or mutation; host calls excluded. */
+  userTimeMs: 1_000,
+  /** Wall time of user code at which a call is ended even if a starved machine gave it no processor. */
+  userWallCapMs: 3_000,
+  /** Host calls of one query or mutation. */
+  systemTimeMs: 15_000,
+  /** User code of one module while a push is analyzed. */
+  analysisTimeMs: 4_000,
+  /** Heap that developers are told. */
+  heapMb: 64,
+  /** Room in the same heap for our globals and waiting contexts. */
+  heapOverheadMb: 32,
+  /** Data a runner may add to what it has after start. */
+  dataGrowthBytes: 256 * 1024 * 1024,
+  /** A runner that does not answer its first frame by then is replaced. */
+  startTimeMs: 15_000,
+  /** From a runner: a result or arguments of 16 MiB, as JSON with escapes, and logs. */
+  maxFrameBytes: 128 * 1024 * 1024,
+  /** Code and environment versions that one runner keeps. */
+  loadedVersions: 4,
+  /** Generic runners that wait for a deployment. */
+  warmRunners: 2,
+  /** A call that has run for so long lets waiting ones go to a further runner. */
+  spillAfterMs: 20,
+  maxRunnersPerLane: 2,
+  maxQueuedPerLane: 512,
+  /** A deployment without calls for so long gives its runners up. */
+  idleTimeoutMs: 60_000,
+  /** Standard error of a runner that is kept for the log. */
+  stderrTailBytes: 4_096,
+} as const

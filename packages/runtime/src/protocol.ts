@@ -1,0 +1,201 @@
+/**
+ * Frames between the supervisor and a runner on the inherited socket. A frame is a kind and a list of texts: texts
+ * pass through as they are, so that documents and arguments are never parsed on the way.
+ *
+ * Layout, little endian: u32 length of the rest, u8 kind, u16 number of texts, then per text u32 byte length and UTF-8.
+ */
+import type { LogLine, Observed } from './execution.ts'
+import type { ErrorDescription, Inspection } from './isolate-interface.ts'
+
+export const frameKinds = {
+  // supervisor → runner
+  boot: 0,
+  loadCode: 1,
+  dropCode: 2,
+  loadEnv: 3,
+  dropEnv: 4,
+  invoke: 5,
+  prepare: 6,
+  replyOk: 7,
+  replyCatchable: 8,
+  replyAbort: 9,
+  analyze: 10,
+  // runner → supervisor
+  ready: 20,
+  syscall: 21,
+  nextPage: 22,
+  beginNested: 23,
+  endNested: 24,
+  done: 25,
+  analyzed: 26,
+} as const
+
+export type FrameKind = (typeof frameKinds)[keyof typeof frameKinds]
+
+export type Frame = { readonly kind: number; readonly texts: readonly string[] }
+
+const headerBytes = 7
+
+export function encodeFrame(kind: FrameKind, texts: readonly string[]): Buffer {
+  const lengths: number[] = []
+  let total = headerBytes
+  for (const text of texts) {
+    const length = Buffer.byteLength(text)
+    lengths.push(length)
+    total += 4 + length
+  }
+  const frame = Buffer.allocUnsafe(total)
+  frame.writeUInt32LE(total - 4, 0)
+  frame[4] = kind
+  frame.writeUInt16LE(texts.length, 5)
+  let offset = headerBytes
+  for (let i = 0; i < texts.length; i++) {
+    const length = lengths[i] as number
+    frame.writeUInt32LE(length, offset)
+    frame.write(texts[i] as string, offset + 4, length, 'utf8')
+    offset += 4 + length
+  }
+  return frame
+}
+
+/** Decodes a frame without its leading length. */
+export function decodeFrame(body: Buffer): Frame {
+  const count = body.readUInt16LE(1)
+  const texts: string[] = []
+  let offset = 3
+  for (let i = 0; i < count; i++) {
+    const length = body.readUInt32LE(offset)
+    texts.push(body.toString('utf8', offset + 4, offset + 4 + length))
+    offset += 4 + length
+  }
+  return { kind: body[0] as number, texts }
+}
+
+/** Cuts a byte stream into frames. Refuses frames above `maxFrameBytes`: the other side may be hostile. */
+export class FrameParser {
+  readonly #maxFrameBytes: number
+  #pending: Buffer[] = []
+  #pendingBytes = 0
+
+  constructor(options: { readonly maxFrameBytes: number }) {
+    this.#maxFrameBytes = options.maxFrameBytes
+  }
+
+  /** Adds bytes and returns the frames completed by them. */
+  push(chunk: Buffer): Frame[] {
+    this.#pending.push(chunk)
+    this.#pendingBytes += chunk.length
+    if (this.#pendingBytes < this.#neededBytes()) return []
+    let buffer = this.#pending.length === 1 ? chunk : Buffer.concat(this.#pending, this.#pendingBytes)
+    const frames: Frame[] = []
+    while (buffer.length >= 4) {
+      const length = buffer.readUInt32LE(0)
+      if (length > this.#maxFrameBytes) throw new FrameTooLarge(length, this.#maxFrameBytes)
+      if (buffer.length < 4 + length) break
+      frames.push(decodeFrame(buffer.subarray(4, 4 + length)))
+      buffer = buffer.subarray(4 + length)
+    }
+    this.#pending = buffer.length === 0 ? [] : [buffer]
+    this.#pendingBytes = buffer.length
+    return frames
+  }
+
+  /** Bytes needed before the first frame can be complete; avoids joining chunks of a large frame again and again. */
+  #neededBytes(): number {
+    const first = this.#pending[0]
+    return first !== undefined && first.length >= 4 ? 4 + Math.min(first.readUInt32LE(0), this.#maxFrameBytes) : 4
+  }
+}
+
+export class FrameTooLarge extends Error {
+  override readonly name = 'FrameTooLarge'
+  constructor(length: number, maxFrameBytes: number) {
+    super(`A frame of ${length} bytes is above the limit of ${maxFrameBytes}.`)
+  }
+}
+
+/** What the runner did without asking: rows taken from cursors and cursors closed, in order. Rides with its next message. */
+export type CursorNote =
+  | { readonly kind: 'consumed'; readonly queryId: number; readonly rows: number }
+  | { readonly kind: 'closed'; readonly queryId: number }
+
+/** Most messages carry no note: the empty text means none. */
+export function encodeNotes(notes: readonly CursorNote[]): string {
+  return notes.length === 0 ? '' : JSON.stringify(notes)
+}
+
+export function decodeNotes(text: string): readonly CursorNote[] {
+  return text === '' ? [] : (JSON.parse(text) as CursorNote[])
+}
+
+/** First text of `boot`; the second is the isolate script. */
+export type BootHeader = {
+  readonly isolateMemoryMb: number
+  /** Data that the process may add to what it has after start. */
+  readonly dataGrowthBytes: number
+  readonly sandbox: boolean
+}
+
+/** First text of `ready`. `walls` names each wall that was tried; `open` those that did not hold. */
+export type ReadyHeader = {
+  readonly walls: readonly string[]
+  readonly open: readonly string[]
+  readonly reason?: string
+}
+
+/** First text of `loadCode`; then path, source and reuse tier of each module. */
+export type LoadCodeHeader = { readonly version: string; readonly importSeed: string; readonly importTimeMs: number }
+
+/** First text of `prepare`. */
+export type GraphKey = { readonly codeVersion: string; readonly envVersion: string; readonly modulePath: string }
+
+/** First text of `invoke`; the second is the text of the arguments. */
+export type InvokeHeader = GraphKey & {
+  readonly udfType: 'query' | 'mutation'
+  readonly exportName: string
+  readonly seed: string
+  readonly nowMs: number
+  /** The supervisor knows that this graph writes to frozen state. */
+  readonly forceFresh: boolean
+}
+
+/** First text of the reply to `beginNested`; the second is the text of the arguments. */
+export type NestedHeader = {
+  readonly udfType: 'query' | 'mutation'
+  readonly modulePath: string
+  readonly exportName: string
+  readonly seed: string
+  readonly udfPath: string
+}
+
+/**
+ * How a function ended. `done`: [notes, header, result text, logs, tier of its realm]; `endNested`: [notes, header, result text].
+ * A `userError` carries raw frames: the supervisor has the source maps.
+ */
+export type EndHeader =
+  | { readonly kind: 'success' }
+  | { readonly kind: 'userError'; readonly error: ErrorDescription }
+  /** A write to a frozen object: the call is run again in a fresh context. */
+  | { readonly kind: 'notStateless' }
+  /** Ran out of memory: not catchable, whatever the depth. */
+  | { readonly kind: 'outOfMemory' }
+  | { readonly kind: 'aborted' }
+
+/** What the isolate recorded during one phase. */
+export type CallLogs = {
+  readonly logLines: readonly LogLine[]
+  readonly observed: Observed
+  readonly frozenWrite: boolean
+}
+
+/** Fourth text of `done`. */
+export type RunLogs = Omit<CallLogs, 'frozenWrite'>
+
+/** First text of `analyze`. */
+export type AnalyzeHeader = GraphKey & { readonly inspections: readonly Inspection[] }
+
+/** First text of `analyzed`. `envRead`: names that the module asked for, set or not. */
+export type AnalyzedHeader = { readonly envRead: readonly string[] } & (
+  | { readonly kind: 'inspected'; readonly texts: readonly string[] }
+  | { readonly kind: 'failed'; readonly error: ErrorDescription; readonly logLines: readonly LogLine[] }
+)

@@ -1,0 +1,137 @@
+import { assert, type Log } from '@concave/base'
+import { loadIsolateScript } from './isolate-bundle.ts'
+import { runtimeLimits } from './limits.ts'
+import type { BootHeader, ReadyHeader } from './protocol.ts'
+import { RunnerProcess } from './runner-process.ts'
+
+export type RunnerPoolOptions = {
+  readonly log: Log
+  /** Generic runners kept waiting. */
+  readonly warmRunners?: number
+  /** Off only where a test looks at something else; user code is then held by V8 alone. */
+  readonly sandbox?: boolean
+}
+
+/** The sandbox does not hold on a platform where it has to. */
+export class SandboxOpen extends Error {
+  override readonly name = 'SandboxOpen'
+  readonly open: readonly string[]
+  constructor(ready: ReadyHeader) {
+    super(`The sandbox of user code does not hold: ${ready.open.join(', ')}. ${ready.reason ?? ''}`.trimEnd())
+    this.open = ready.open
+  }
+}
+
+/**
+ * Generic runner processes that wait for work. A runner that was taken belongs to one deployment until it is killed; it
+ * never comes back.
+ */
+export class RunnerPool {
+  /** Walls of the sandbox that this platform lacks; empty on Linux. */
+  readonly openWalls: readonly string[]
+  readonly #log: Log
+  readonly #boot: BootHeader
+  readonly #script: string
+  readonly #warmRunners: number
+  readonly #warm: RunnerProcess[] = []
+  readonly #starting = new Set<Promise<void>>()
+  #isClosed = false
+
+  private constructor(
+    options: RunnerPoolOptions,
+    start: {
+      readonly boot: BootHeader
+      readonly script: string
+      readonly ready: ReadyHeader
+      readonly first: RunnerProcess
+    },
+  ) {
+    this.#log = options.log
+    this.#boot = start.boot
+    this.#script = start.script
+    this.#warmRunners = options.warmRunners ?? runtimeLimits.warmRunners
+    this.openWalls = start.ready.open
+    this.#keepWarm(start.first)
+    this.#refill()
+  }
+
+  /** Starts the first runner and looks at its walls. Throws `SandboxOpen` if one is open on Linux. */
+  static async start(options: RunnerPoolOptions): Promise<RunnerPool> {
+    const script = await loadIsolateScript()
+    const boot: BootHeader = {
+      isolateMemoryMb: runtimeLimits.heapMb + runtimeLimits.heapOverheadMb,
+      dataGrowthBytes: runtimeLimits.dataGrowthBytes,
+      sandbox: options.sandbox ?? true,
+    }
+    const { runner, ready } = await RunnerProcess.start(boot, script)
+    if (ready.open.length > 0) {
+      if (boot.sandbox && process.platform === 'linux') {
+        await runner.close()
+        throw new SandboxOpen(ready)
+      }
+      options.log.warn(
+        { walls: ready.open, reason: ready.reason },
+        'User code is held by V8 alone: these walls of the sandbox are missing. Serve only code that you trust.',
+      )
+    }
+    return new RunnerPool(options, { boot, script, ready, first: runner })
+  }
+
+  /** A runner of the caller's own, which kills it in the end. */
+  async take(): Promise<RunnerProcess> {
+    assert(!this.#isClosed, 'The runner pool is closed.')
+    const warm = this.#warm.pop()
+    this.#refill()
+    if (warm !== undefined) {
+      warm.onExit = () => undefined
+      return warm
+    }
+    return await this.#startRunner()
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await Promise.all(this.#starting)
+    await Promise.all(this.#warm.splice(0).map((runner) => runner.close()))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #startRunner(): Promise<RunnerProcess> {
+    const { runner, ready } = await RunnerProcess.start(this.#boot, this.#script)
+    if (ready.open.length > this.openWalls.length) {
+      await runner.close()
+      throw new SandboxOpen(ready)
+    }
+    return runner
+  }
+
+  #keepWarm(runner: RunnerProcess): void {
+    runner.onExit = (exit) => {
+      const index = this.#warm.indexOf(runner)
+      if (index < 0) return
+      this.#warm.splice(index, 1)
+      if (!this.#isClosed) this.#log.warn({ exit: exit.description }, 'A waiting runner ended.')
+    }
+    this.#warm.push(runner)
+  }
+
+  #refill(): void {
+    while (!this.#isClosed && this.#warm.length + this.#starting.size < this.#warmRunners) {
+      const starting = this.#startRunner().then(
+        async (runner) => {
+          this.#starting.delete(starting)
+          if (this.#isClosed) await runner.close()
+          else this.#keepWarm(runner)
+        },
+        (error: unknown) => {
+          this.#starting.delete(starting)
+          this.#log.error({ err: error }, 'A runner could not be started.')
+        },
+      )
+      this.#starting.add(starting)
+    }
+  }
+}

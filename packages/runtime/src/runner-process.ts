@@ -1,0 +1,173 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { createDeferred } from '@concave/base'
+import { runtimeLimits } from './limits.ts'
+import {
+  encodeFrame,
+  FrameParser,
+  frameKinds,
+  type BootHeader,
+  type Frame,
+  type FrameKind,
+  type ReadyHeader,
+} from './protocol.ts'
+
+const runnerProgram = fileURLToPath(new URL('runner/main.ts', import.meta.url))
+
+/** Signals by which V8 and libc end a process that is out of memory or broken. */
+const crashSignals: ReadonlySet<string> = new Set(['SIGABRT', 'SIGTRAP', 'SIGILL', 'SIGSEGV', 'SIGBUS'])
+
+export type RunnerExit = {
+  /** The process ended itself as V8 does when memory is gone. */
+  readonly crashed: boolean
+  readonly description: string
+}
+
+/**
+ * The supervisor's side of one runner: frames in and out, what it has loaded, its end. Whoever holds it sets
+ * `onFrame` and `onExit`.
+ */
+export class RunnerProcess {
+  readonly pid: number
+  onFrame: (frame: Frame) => void = () => undefined
+  onExit: (exit: RunnerExit) => void = () => undefined
+  readonly #child: ChildProcess
+  readonly #socket: Socket
+  readonly #loadedCode: string[] = []
+  readonly #loadedEnv: string[] = []
+  readonly #exited = createDeferred<void>()
+  #exit: RunnerExit | undefined
+  #stderrTail = ''
+
+  private constructor(child: ChildProcess, pid: number) {
+    this.#child = child
+    this.pid = pid
+    this.#socket = child.stdio[3] as Socket
+    const parser = new FrameParser({ maxFrameBytes: runtimeLimits.maxFrameBytes })
+    this.#socket.on('data', (chunk: Buffer) => {
+      let frames: readonly Frame[]
+      try {
+        frames = parser.push(chunk)
+      } catch {
+        this.kill()
+        return
+      }
+      for (const frame of frames) this.onFrame(frame)
+    })
+    // A write to a process that has just ended fails; `exit` tells the rest.
+    this.#socket.on('error', () => this.kill())
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.#stderrTail = (this.#stderrTail + chunk.toString('utf8')).slice(-runtimeLimits.stderrTailBytes)
+    })
+    child.on('close', (code, signal) => {
+      this.#exit = {
+        crashed: signal !== null && crashSignals.has(signal),
+        description: `${signal ?? `exit code ${code}`}${this.#stderrTail === '' ? '' : `: ${this.#stderrTail}`}`,
+      }
+      this.#socket.destroy()
+      this.#exited.resolve()
+      this.onExit(this.#exit)
+    })
+  }
+
+  /** Spawns a runner and waits until its walls are up. Rejects if it ends or stays silent. */
+  static async start(
+    boot: BootHeader,
+    isolateScript: string,
+  ): Promise<{ readonly runner: RunnerProcess; readonly ready: ReadyHeader }> {
+    const child = spawn(
+      process.execPath,
+      ['--no-node-snapshot', '--disable-warning=ExperimentalWarning', runnerProgram],
+      {
+        cwd: '/',
+        env: { TZ: 'UTC' },
+        stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+      },
+    )
+    const spawned = createDeferred<void>()
+    child.once('spawn', () => spawned.resolve())
+    child.once('error', (error) => spawned.reject(error))
+    await spawned.promise
+    const runner = new RunnerProcess(child, child.pid as number)
+    const ready = createDeferred<ReadyHeader>()
+    const timer = setTimeout(() => {
+      runner.kill()
+      ready.reject(new Error('A runner did not start in time.'))
+    }, runtimeLimits.startTimeMs)
+    runner.onFrame = (frame) => {
+      if (frame.kind === frameKinds.ready) ready.resolve(JSON.parse(frame.texts[0] as string) as ReadyHeader)
+    }
+    runner.onExit = (exit) => ready.reject(new Error(`A runner ended while starting (${exit.description}).`))
+    runner.send(frameKinds.boot, [JSON.stringify(boot), isolateScript])
+    try {
+      const header = await ready.promise
+      return { runner, ready: header }
+    } finally {
+      clearTimeout(timer)
+      runner.onFrame = () => undefined
+      runner.onExit = () => undefined
+    }
+  }
+
+  get isAlive(): boolean {
+    return this.#exit === undefined && !this.#child.killed
+  }
+
+  /** Whether an exit was the process's own doing is in `onExit`; a killed runner reports SIGKILL there. */
+  get exit(): RunnerExit | undefined {
+    return this.#exit
+  }
+
+  send(kind: FrameKind, texts: readonly string[]): void {
+    if (!this.#socket.destroyed) this.#socket.write(encodeFrame(kind, texts))
+  }
+
+  /** Sends what the runner lacks of `load`s and drops the versions it has not used for longest. */
+  ensureCode(version: string, texts: () => readonly string[]): void {
+    this.#ensure(this.#loadedCode, version, frameKinds.loadCode, frameKinds.dropCode, texts)
+  }
+
+  ensureEnv(version: string, variablesJson: () => string): void {
+    this.#ensure(this.#loadedEnv, version, frameKinds.loadEnv, frameKinds.dropEnv, () => [version, variablesJson()])
+  }
+
+  /** Processor time used so far by all threads, undefined where the system does not tell. */
+  cpuTimeMs(): number | undefined {
+    try {
+      return parseCpuTimeMs(readFileSync(`/proc/${this.pid}/stat`, 'latin1'))
+    } catch {
+      return undefined
+    }
+  }
+
+  kill(): void {
+    if (this.#exit === undefined) this.#child.kill('SIGKILL')
+  }
+
+  async close(): Promise<void> {
+    this.kill()
+    await this.#exited.promise
+  }
+
+  #ensure(loaded: string[], version: string, load: FrameKind, drop: FrameKind, texts: () => readonly string[]): void {
+    if (loaded.at(-1) === version) return
+    const index = loaded.indexOf(version)
+    if (index >= 0) {
+      loaded.splice(index, 1)
+      loaded.push(version)
+      return
+    }
+    loaded.push(version)
+    const dropped = loaded.length > runtimeLimits.loadedVersions ? loaded.shift() : undefined
+    if (dropped !== undefined) this.send(drop, [dropped])
+    this.send(load, texts())
+  }
+}
+
+/** proc(5): fields 14 and 15 are user and system time in clock ticks, of which every Linux has 100 per second. */
+function parseCpuTimeMs(stat: string): number {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * 10
+}

@@ -1,0 +1,273 @@
+import ivm from 'isolated-vm'
+import type { LogLine, ReuseTier } from '../execution.ts'
+import type { ErrorDescription } from '../isolate-interface.ts'
+import {
+  encodeNotes,
+  frameKinds,
+  type CallLogs,
+  type EndHeader,
+  type Frame,
+  type FrameKind,
+  type GraphKey,
+  type InvokeHeader,
+  type NestedHeader,
+  type RunLogs,
+} from '../protocol.ts'
+import type { BlockingChannel } from './blocking-channel.ts'
+import { describeCopiedError } from './copied-error.ts'
+import { Cursors, type Page } from './cursors.ts'
+import type { IsolateSlot } from './isolate-slot.ts'
+import { Realm } from './realm.ts'
+
+/** Syscalls that cannot change what an open cursor would read next. */
+const readOps: ReadonlySet<string> = new Set([
+  '1.0/get',
+  '1.0/count',
+  '1.0/queryPage',
+  '1.0/db/normalizeId',
+  '1.0/getSnapshotTs',
+  '1.0/getUserIdentity',
+  '1.0/getTransactionMetrics',
+  '1.0/getFunctionMetadata',
+  '1.0/getDeploymentMetadata',
+  '1.0/getRequestMetadata',
+  '1.0/createFunctionHandle',
+  '1.0/componentArgument',
+  '1.0/storageGetUrl',
+  '1.0/storageGetMetadata',
+  '1.0/storageGet',
+  '1.0/auditLog',
+])
+
+type Call = {
+  readonly udfType: 'query' | 'mutation'
+  readonly exportName: string
+  readonly argsText: string
+  readonly seed: string
+  readonly nowMs: number
+}
+
+/** How one function of the execution ended, with its result's text if it succeeded. */
+type End = { readonly header: EndHeader; readonly resultText: string; readonly logs: CallLogs }
+
+const noLogs: CallLogs = { logLines: [], observed: { time: false, env: [] }, frozenWrite: false }
+
+/** One top-level execution with the calls nested in it. Every syscall is one blocking round trip at most. */
+export class Execution {
+  readonly #channel: BlockingChannel
+  readonly #getSlot: (depth: number) => IsolateSlot
+  readonly #invoke: InvokeHeader
+  readonly #cursors: Cursors
+  readonly #nestedLogs: LogLine[] = []
+  readonly #observedEnv = new Set<string>()
+  #observedTime = false
+  /** Of the realm of the outermost function. */
+  #tier: ReuseTier = 'fresh'
+  /** Set once nothing may go on: the execution ends as this says, whatever user code does. */
+  #fatal: EndHeader | undefined
+
+  constructor(options: {
+    readonly channel: BlockingChannel
+    readonly getSlot: (depth: number) => IsolateSlot
+    readonly invoke: InvokeHeader
+  }) {
+    this.#channel = options.channel
+    this.#getSlot = options.getSlot
+    this.#invoke = options.invoke
+    this.#cursors = new Cursors((queryId, query) => this.#loadPage(queryId, query))
+  }
+
+  /** Runs the function and sends `done`. */
+  run(argsText: string): void {
+    const { udfType, exportName, seed, nowMs } = this.#invoke
+    const end = this.#runAt(0, this.#invoke, { udfType, exportName, argsText, seed, nowMs })
+    this.#noteLogs(end.logs)
+    const logs: RunLogs = {
+      logLines: mergeByTime(end.logs.logLines, this.#nestedLogs),
+      observed: { time: this.#observedTime, env: [...this.#observedEnv] },
+    }
+    this.#channel.send(frameKinds.done, [
+      this.#takeNotes(),
+      JSON.stringify(this.#fatal ?? end.header),
+      end.resultText,
+      JSON.stringify(logs),
+      this.#tier,
+    ])
+  }
+
+  #runAt(depth: number, key: GraphKey, call: Call): End {
+    const slot = this.#getSlot(depth)
+    if (slot.isDisposed) slot.renew()
+    let realm: Realm | undefined
+    let settled: { readonly ok: boolean; readonly text: string } | undefined
+    const onSettled = new ivm.Callback((ok: boolean, text: string) => {
+      settled = { ok, text }
+    })
+    slot.host = (op, argsJson) => this.#answer(depth, call.udfType, op, argsJson)
+    let thrown: unknown
+    try {
+      const taken = slot.take(key, this.#invoke.forceFresh)
+      if (!(taken instanceof Realm)) return { ...failed(taken.error), logs: taken.logs }
+      realm = taken
+      if (depth === 0) this.#tier = realm.tier
+      realm.invoke(call, onSettled)
+    } catch (error) {
+      thrown = error
+    } finally {
+      slot.host = undefined
+    }
+    if (slot.isDisposed) {
+      // Disposed by ourselves if the execution was aborted, by isolated-vm if the heap is full.
+      this.#fatal ??= { kind: 'outOfMemory' }
+      return { header: this.#fatal, resultText: '', logs: noLogs }
+    }
+    const logs = realm === undefined ? noLogs : realm.endCall()
+    const end = this.#endOf(realm, settled, thrown, logs)
+    const clean = thrown === undefined && settled !== undefined
+    const mayReuse = clean && this.#fatal === undefined && (realm?.tier === 'stateless' || settled?.ok === true)
+    if (realm !== undefined) slot.giveBack(key, realm, mayReuse)
+    return end
+  }
+
+  #endOf(
+    realm: Realm | undefined,
+    settled: { readonly ok: boolean; readonly text: string } | undefined,
+    thrown: unknown,
+    logs: CallLogs,
+  ): End {
+    if (realm?.tier === 'stateless' && this.#wroteToFrozen(settled, logs)) {
+      this.#fatal ??= { kind: 'notStateless' }
+      return { header: this.#fatal, resultText: '', logs }
+    }
+    // What isolated-vm throws after the microtasks have run is an unhandled rejection; it fails the function (§1.6).
+    if (thrown !== undefined) return { ...failed(describeCopiedError(thrown)), logs }
+    if (settled === undefined) return { ...failed(plainError('Returned promise will never resolve')), logs }
+    if (settled.ok) return { header: { kind: 'success' }, resultText: settled.text, logs }
+    return { ...failed(JSON.parse(settled.text) as ErrorDescription), logs }
+  }
+
+  /** Noticed by the isolate's own code even if user code caught the error, otherwise by the error itself. */
+  #wroteToFrozen(settled: { readonly ok: boolean; readonly text: string } | undefined, logs: CallLogs): boolean {
+    if (logs.frozenWrite) return true
+    return settled?.ok === false && (JSON.parse(settled.text) as ErrorDescription).frozenWrite
+  }
+
+  /** Answers one syscall of the function at `depth`. */
+  #answer(depth: number, udfType: 'query' | 'mutation', op: string, argsJson: string): string {
+    if (this.#fatal !== undefined) return this.#stop(depth)
+    switch (op) {
+      case '1.0/queryStream': {
+        const query: unknown = (JSON.parse(argsJson) as { query?: unknown }).query
+        return `0{"queryId":${this.#cursors.open(JSON.stringify(query))}}`
+      }
+      case '1.0/queryStreamNext':
+        return this.#answerNext(depth, argsJson)
+      case '1.0/queryCleanup': {
+        const { queryId } = JSON.parse(argsJson) as { queryId: number }
+        return `0${this.#cursors.close(queryId)}`
+      }
+      case '1.0/runUdf':
+        return this.#answerNested(depth, udfType, argsJson)
+      default: {
+        this.#request(frameKinds.syscall, [op, argsJson])
+        if (udfType === 'mutation' && !readOps.has(op)) this.#cursors.dropPrefetched()
+        return this.#answerText(depth, this.#channel.read())
+      }
+    }
+  }
+
+  #answerNext(depth: number, argsJson: string): string {
+    const { queryId } = JSON.parse(argsJson) as { queryId: number }
+    try {
+      const row = this.#cursors.next(queryId)
+      if (row === undefined) return `1${JSON.stringify({ message: 'in-progress query not found' })}`
+      return row === null ? '0{"value":null,"done":true}' : `0{"value":${row},"done":false}`
+    } catch (error) {
+      if (error instanceof Refused) return this.#answerText(depth, error.frame)
+      throw error
+    }
+  }
+
+  #answerNested(depth: number, udfType: 'query' | 'mutation', argsJson: string): string {
+    this.#request(frameKinds.beginNested, [argsJson])
+    const begun = this.#channel.read()
+    if (begun.kind !== frameKinds.replyOk) return this.#answerText(depth, begun)
+    const header = JSON.parse(begun.texts[0] as string) as NestedHeader
+    if (udfType === 'mutation' && header.udfType === 'mutation') this.#cursors.dropPrefetched()
+    const key: GraphKey = { ...this.#graphVersions(), modulePath: header.modulePath }
+    const end = this.#runAt(depth + 1, key, {
+      udfType: header.udfType,
+      exportName: header.exportName,
+      argsText: begun.texts[1] as string,
+      seed: header.seed,
+      nowMs: this.#invoke.nowMs,
+    })
+    if (this.#fatal !== undefined) return this.#stop(depth)
+    this.#noteLogs(end.logs)
+    for (const line of end.logs.logLines) this.#nestedLogs.push({ ...line, udfPath: line.udfPath ?? header.udfPath })
+    this.#request(frameKinds.endNested, [JSON.stringify(end.header), end.resultText])
+    return this.#answerText(depth, this.#channel.read())
+  }
+
+  #graphVersions(): { readonly codeVersion: string; readonly envVersion: string } {
+    return { codeVersion: this.#invoke.codeVersion, envVersion: this.#invoke.envVersion }
+  }
+
+  /** Turns a reply into what the host function returns; an abort ends the execution. */
+  #answerText(depth: number, reply: Frame): string {
+    if (reply.kind === frameKinds.replyOk) return `0${reply.texts[0]}`
+    if (reply.kind === frameKinds.replyCatchable) return `1${reply.texts[0]}`
+    this.#fatal ??= { kind: 'aborted' }
+    return this.#stop(depth)
+  }
+
+  /** Ends the function at `depth` uncatchably. Its callers end when they are returned to, by the same way. */
+  #stop(depth: number): string {
+    this.#getSlot(depth).terminate()
+    return '0null'
+  }
+
+  #loadPage(queryId: number, query: string | undefined): Page {
+    this.#request(frameKinds.nextPage, query === undefined ? [String(queryId)] : [String(queryId), query])
+    const reply = this.#channel.read()
+    if (reply.kind !== frameKinds.replyOk) throw new Refused(reply)
+    return { done: reply.texts[0] === '1', rows: reply.texts.slice(1) }
+  }
+
+  #request(kind: FrameKind, texts: readonly string[]): void {
+    this.#channel.send(kind, [this.#takeNotes(), ...texts])
+  }
+
+  #takeNotes(): string {
+    return encodeNotes(this.#cursors.takeNotes())
+  }
+
+  #noteLogs(logs: CallLogs): void {
+    this.#observedTime ||= logs.observed.time
+    for (const name of logs.observed.env) this.#observedEnv.add(name)
+  }
+}
+
+/** The supervisor did not send a page. */
+class Refused extends Error {
+  readonly frame: Frame
+  constructor(frame: Frame) {
+    super('The page was refused.')
+    this.frame = frame
+  }
+}
+
+function failed(error: ErrorDescription): End {
+  return { header: { kind: 'userError', error }, resultText: '', logs: noLogs }
+}
+
+/** An error of ours that is shown to the developer as it stands. */
+function plainError(message: string): ErrorDescription {
+  return { message, frames: [], frozenWrite: false }
+}
+
+/** Both lists are in order; at equal times the caller's lines come first. */
+function mergeByTime(lines: readonly LogLine[], nested: readonly LogLine[]): readonly LogLine[] {
+  if (nested.length === 0) return lines
+  return [...lines, ...nested].sort((a, b) => a.timestamp - b.timestamp)
+}

@@ -1,0 +1,9 @@
+/** Limits inside one runner process. */
+export const runnerLimits = {
+  /** Realms that wait in one isolate; they share its heap with the function that runs. */
+  waitingRealms: 8,
+  /** Realms made ahead for one graph. */
+  preparedPerGraph: 2,
+  /** Levels of nested calls; the host refuses earlier (function-runtime.md §5). */
+  nestedDepth: 9,
+} as const

@@ -1,0 +1,189 @@
+/** Programs that try to leave something for the next call. Each must be refused, or its write must fail. */
+import { describe, expect, it } from 'vitest'
+import { prepareModule } from './prepare-module.ts'
+import { TestRealm, type CallResult } from './test-realm.ts'
+
+/**
+ * `fresh`: the check refuses. `refused`: freezing does. `throws`: the first call's write throws. `same`: the second call
+ * sees what a first one would.
+ */
+type Outcome = 'fresh' | 'refused' | 'throws' | 'same'
+
+async function judge(source: string): Promise<{ readonly outcome: Outcome | 'LEAK'; readonly detail: unknown }> {
+  const { verdict } = prepareModule(source, 'app.js')
+  if (verdict.tier === 'fresh') return { outcome: 'fresh', detail: verdict.reason }
+  const options = { modules: { 'app.js': source }, entry: 'app.js', isRewritten: true }
+  const reused = await TestRealm.create({ ...options, isFrozen: true })
+  const unused = await TestRealm.create({ ...options, isFrozen: true })
+  try {
+    if (reused.refusal !== undefined) return { outcome: 'refused', detail: reused.refusal }
+    const first = await reused.call('run', 'alice')
+    const second = await reused.call('run', 'bob')
+    const expected = await unused.call('run', 'bob')
+    const isSame = text(second) === text(expected)
+    if (first.kind === 'threw' && isSame) return { outcome: 'throws', detail: first.message }
+    return { outcome: isSame ? 'same' : 'LEAK', detail: { first, second, expected } }
+  } finally {
+    reused.dispose()
+    unused.dispose()
+  }
+}
+
+const text = (result: CallResult): string => JSON.stringify(result)
+
+/** Each exports `run(user)`, which returns what it can see of earlier calls. */
+const programs: readonly (readonly [title: string, outcome: Outcome, source: string])[] = [
+  ['module counter', 'fresh', 'let n = 0; export const run = () => n++'],
+  ['module cache', 'fresh', 'let cache; export const run = (user) => cache ??= user'],
+  ['destructuring to a module binding', 'fresh', 'let last = 0; export const run = (user) => { const seen = last; [last] = [user]; return seen }'],
+  ['object destructuring to a module binding', 'fresh', 'let last = 0; export const run = (user) => { const seen = last; ({ user: last = 1 } = { user }); return seen }'],
+  ['loop head over a module binding', 'fresh', 'let last = 0; export const run = (user) => { const seen = last; for (last of [user]); return seen }'],
+  ['for-in head over a module binding', 'fresh', 'let last = 0; export const run = (user) => { const seen = last; for (last in { [user]: 1 }); return seen }'],
+  ['module binding in a block', 'fresh', 'export let run; { let last = 0; run = (user) => { const seen = last; last = user; return seen } }'],
+  ['module binding of a loop', 'fresh', 'const list = []; for (let i = 0; i < 1; i++) list.push((user) => { const seen = i; i = user; return seen }); export const run = (user) => list[0](user)'],
+  ['exported binding', 'fresh', 'export let last = 0; export const run = (user) => { const seen = last; last = user; return seen }'],
+  ['function declaration reassigned', 'fresh', 'function f() { return 0 } export const run = (user) => { const seen = f(); f = () => user; return seen }'],
+  ['class static block', 'fresh', 'let last = 0; export const run = (user) => { const seen = last; class A { static { last = user } } return seen }'],
+  ['mutated array', 'throws', 'const log = []; export const run = (user) => { log.push(user); return log }'],
+  ['array hole', 'throws', 'const log = [, ,]; const at = (x) => x; export const run = (user) => { at(log)[0] ??= user; return log }'],
+  ['array length', 'throws', 'const log = [1, 2]; const at = (x) => x; export const run = () => { at(log).length = 0; return log }'],
+  ['mutated object', 'throws', 'const last = {}; const at = (x) => x; export const run = (user) => { at(last).user ??= user; return last }'],
+  ['mutated object, by name', 'fresh', 'const last = {}; export const run = (user) => { last.user ??= user; return last }'],
+  ['nested object', 'throws', 'const last = { a: { b: [{}] } }; export const run = (user) => { const { b } = last.a; b[0].user ??= user; return last }'],
+  ['nested object, by name', 'fresh', 'const last = { a: { b: [{}] } }; export const run = (user) => { last.a["b"][0].user ??= user; return last }'],
+  ['deleted property', 'throws', 'const o = { a: 1 }; const at = (x) => x; export const run = () => delete at(o).a'],
+  ['deleted property, by name', 'fresh', 'const o = { a: 1 }; export const run = () => delete o.a'],
+  ['symbol key', 'throws', 'const key = Symbol("k"), o = {}; const at = (x) => x; export const run = (user) => at(o)[key] ??= user'],
+  ['empty Map', 'fresh', 'const m = new Map(); export const run = (user) => { m.set("k", m.get("k") ?? user); return m.get("k") }'],
+  ['Map with entries', 'throws', 'const m = new Map([["a", 1]]); export const run = (user) => { m.set("k", m.get("k") ?? user); return m.get("k") }'],
+  ['object in a Map', 'throws', 'const m = new Map([["a", {}]]); export const run = (user) => m.get("a").user ??= user'],
+  ['Map in a closure', 'throws', 'const make = () => { const m = new Map(); return (user) => { if (!m.has("k")) m.set("k", user); return m.get("k") } }; export const run = make()'],
+  ['Set', 'throws', 'const s = new Set(["a"]); export const run = (user) => { s.add(user); return s.size }'],
+  ['WeakMap', 'fresh', 'const key = {}, m = new WeakMap(); export const run = (user) => { if (!m.has(key)) m.set(key, user); return m.get(key) }'],
+  ['WeakMap in a closure', 'throws', 'const key = {}; const make = () => { const m = new WeakMap(); return (user) => { if (!m.has(key)) m.set(key, user); return m.get(key) } }; export const run = make()'],
+  ['Date', 'fresh', 'const d = new Date(0); export const run = () => d.setTime(d.getTime() + 1)'],
+  ['Date in a closure', 'throws', 'const make = () => { const d = new Date(0); return () => d.setTime(d.getTime() + 1) }; export const run = make()'],
+  ['typed array', 'fresh', 'const a = new Uint8Array(4); export const run = () => a[0]++'],
+  ['typed array in a closure', 'refused', 'const make = () => { const a = new Uint8Array(4); return () => a[0]++ }; export const run = make()'],
+  ['array buffer in an object in a closure', 'refused', 'const make = () => { const a = { b: new ArrayBuffer(4) }; return () => new Uint8Array(a.b)[0]++ }; export const run = make()'],
+  ['counter in an immediately called function', 'refused', 'export const run = (() => { let n = 0; return () => n++ })()'],
+  ['counter in nested factories', 'refused', 'const a = () => { let n = 0; return () => () => n++ }; export const run = a()()'],
+  ['counter as parameter', 'refused', 'const make = (n) => () => n++; export const run = make(0)'],
+  ['counter as default parameter', 'refused', 'const make = (n = 0) => () => n++; export const run = make()'],
+  ['counter in a destructured parameter', 'refused', 'const make = ({ n }) => () => n++; export const run = make({ n: 0 })'],
+  ['object as parameter', 'throws', 'const make = (o) => () => o.n++; export const run = make({ n: 0 })'],
+  ['object in a default parameter', 'throws', 'const make = (o = { n: 0 }) => () => o.n++; export const run = make()'],
+  ['object in a destructured parameter', 'throws', 'function make({ o: { p } }, [q]) { return () => [p.n++, q] } export const run = make({ o: { p: { n: 0 } } }, [1])'],
+  ['rest parameter', 'throws', 'const make = (...list) => (user) => { list.push(user); return list }; export const run = make()'],
+  ['arguments', 'throws', 'function make() { return () => arguments[0].n++ } export const run = make({ n: 0 })'],
+  ['arguments element', 'throws', 'function make() { return () => arguments[0]++ } export const run = make(0)'],
+  ['this of a factory', 'throws', 'function make() { return () => this.n++ } export const run = make.call({ n: 0 })'],
+  ['this of a constructor', 'throws', 'class A { constructor() { this.n = 0; this.run = () => this.n++ } } const { run } = new A(); export { run }'],
+  ['this of a derived constructor', 'throws', 'class B {} class A extends B { constructor() { super(); this.n = 0; this.run = () => this.n++ } } const { run } = new A(); export { run }'],
+  ['this of a field', 'throws', 'class A { n = 0; run = () => this.n++ } const { run } = new A(); export { run }'],
+  ['this of a field of a derived class', 'throws', 'class B {} class A extends B { n = 0; run = () => this.n++ } const { run } = new A(); export { run }'],
+  ['this of a static field', 'throws', 'const { run } = class { static n = 0; static run = () => this.n++ }; export { run }'],
+  ['this of a static block', 'throws', 'const o = {}; const at = (x) => x; (class { static n = 0; static { at(o).run = () => this.n++ } }); const { run } = o; export { run }'],
+  ['this of a method', 'throws', 'const run = { n: 0, make() { return () => this.n++ } }.make(); export { run }'],
+  ['new.target', 'throws', 'function make() { return { run: () => new.target.n++ } } const { run } = new (function () { return make.call(this) }, class extends Object { constructor() { const f = () => { new.target.n ??= 0; return new.target.n++ }; return { run: f } } })(); export { run }'],
+  ['class name', 'throws', 'const run = (class C { static n = 0; static inc() { return C.n++ } }).inc; export { run }'],
+  ['class declared in a function', 'throws', 'const make = () => { class C { static n = 0 } return () => C.n++ }; export const run = make()'],
+  ['function name', 'throws', 'const run = (function f() { return () => { f.n ??= 0; return f.n++ } })(); export { run }'],
+  ['function declared in a function', 'throws', 'function make() { return () => { helper.n ??= 0; return helper.n++ }; function helper() {} } export const run = make()'],
+  ['function declared in a block', 'throws', 'function make() { { function helper() {} return () => { helper.n ??= 0; return helper.n++ } } } export const run = make()'],
+  ['function declared in a switch', 'refused', 'function make() { switch (1) { case 1: function helper() {} return () => { helper.n ??= 0; return helper.n++ } } } export const run = make()'],
+  ['home object of an object literal', 'throws', 'const { run } = { __proto__: { o: { n: 0 } }, run() { return super.o.n++ } }; export { run }'],
+  ['home object of a class', 'throws', 'class B { static o = { n: 0 } } const { run } = class extends B { static run() { return super.o.n++ } }; export { run }'],
+  ['let assigned later', 'throws', 'const make = () => { let o; o = { n: 0 }; return () => o.n++ }; export const run = make()'],
+  ['let assigned by ??=', 'throws', 'const make = () => { let o; o ??= { n: 0 }; return () => o.n++ }; export const run = make()'],
+  ['let assigned by a pattern', 'refused', 'const make = () => { let o; [o] = [{ n: 0 }]; return () => o.n++ }; export const run = make()'],
+  ['var in a conditional', 'throws', 'const make = () => { if (1) var o = { n: 0 }; else o = 1; return () => o.n++ }; export const run = make()'],
+  ['const arrow function with properties', 'throws', 'const make = () => { const f = () => 0; return () => { f.n ??= 0; return f.n++ } }; export const run = make()'],
+  ['object pattern', 'throws', 'const make = () => { const { o, p: [q] } = { o: { n: 0 }, p: [1] }; return () => o.n++ + q }; export const run = make()'],
+  ['for-of binding', 'throws', 'const make = () => { for (const o of [{ n: 0 }]) return () => o.n++ }; export const run = make()'],
+  ['for-in binding', 'same', 'const make = () => { for (const o in { a: 1 }) return () => o }; export const run = make()'],
+  ['for binding', 'throws', 'const make = () => { const fs = []; for (let o = { n: 0 }, i = 0; i < 1; i++) fs.push(() => o.n++); return fs[0] }; export const run = make()'],
+  ['for counter, changed by a closure', 'refused', 'const make = () => { const fs = []; for (let i = 0; i < 1; i++) fs.push(() => i++); return fs[0] }; export const run = make()'],
+  ['catch binding', 'throws', 'const make = () => { try { throw { n: 0 } } catch (o) { return () => o.n++ } }; export const run = make()'],
+  ['catch pattern', 'throws', 'const make = () => { try { throw { o: { n: 0 } } } catch ({ o }) { return () => o.n++ } }; export const run = make()'],
+  ['labelled loop closure', 'throws', 'const make = () => { outer: for (const a of [1]) for (const o of [{ n: 0 }]) { if (a) return () => o.n++; continue outer } }; export const run = make()'],
+  ['switch binding', 'throws', 'const make = (k) => { switch (k) { case 1: const o = { n: 0 }; return () => o.n++ } }; export const run = make(1)'],
+  ['top-level block binding', 'throws', 'export let run; { const o = { n: 0 }; run = () => o.n++ }'],
+  ['parameter shadowed by var', 'throws', 'function make(o) { var o; return () => o.n++ } export const run = make({ n: 0 })'],
+  ['parameter shadowed by var, with defaults', 'throws', 'function make(o, p = 1) { var o; return () => o.n++ + p } export const run = make({ n: 0 })'],
+  ['closure among the parameters', 'fresh', 'function make(o = { n: 0 }, f = () => o.n++) { return f } export const run = make()'],
+  ['closure among the parameters, escaping a throw', 'fresh', 'let out; const leak = (f) => f; const box = []; function make(o = { n: 0 }, f = box.push(() => o.n++), g = boom()) {} function boom() { throw 1 } try { make() } catch {} export const run = (user) => box[0]()'],
+  ['pattern that throws half-way', 'refused', 'const box = []; function make() { const { a, b } = { a: { n: 0 }, get b() { box.push(h); throw 1 } }; function h() { return a.n++ } } try { make() } catch {} export const run = () => box[0]()'],
+  ['getter with hidden state', 'refused', 'const o = (() => { let n = 0; return { get n() { return n++ } } })(); export const run = () => o.n'],
+  ['setter with hidden state', 'refused', 'const o = (() => { let v = 0; return { get v() { return v }, set v(x) { v = x } } })(); const at = (x) => x; export const run = (user) => { const seen = o.v; at(o).v = user; return seen }'],
+  ['generator', 'refused', 'const g = (function* () { let n = 0; while (true) yield n++ })(); export const run = () => g.next().value'],
+  ['generator in a closure', 'refused', 'const make = () => { const g = (function* () { let n = 0; while (true) yield n++ })(); return () => g.next().value }; export const run = make()'],
+  ['array iterator', 'refused', 'const i = [1, 2, 3][Symbol.iterator](); export const run = () => i.next().value'],
+  ['iterator helper in a closure', 'refused', 'const make = () => { const i = [1, 2, 3].values().map((x) => x); return () => i.next().value }; export const run = make()'],
+  ['promise', 'fresh', 'const { promise, resolve } = Promise.withResolvers(); export const run = (user) => { resolve(user); return promise }'],
+  ['static field', 'throws', 'class A { static n = 0; static inc() { return this.n++ } } export const run = () => A.inc()'],
+  ['static field, by name', 'fresh', 'class A { static n = 0 } export const run = () => A.n++'],
+  ['instance field', 'throws', 'const a = new (class { n = 0; inc() { return this.n++ } })(); export const run = () => a.inc()'],
+  ['private field', 'refused', 'class A { #n = 0; inc() { return this.#n++ } } const a = new A(); export const run = () => a.inc()'],
+  ['private field, by a pattern', 'refused', 'class A { #n = 0; inc(u) { const seen = this.#n; [this.#n] = [u]; return seen } } const a = new A(); export const run = (user) => a.inc(user)'],
+  ['private field holding an object', 'throws', 'class A { #o = { n: 0 }; inc() { return this.#o.n++ } } const a = new A(); export const run = () => a.inc()'],
+  ['private field holding a function', 'throws', 'class A { #f = () => 0; inc() { this.#f.n ??= 0; return this.#f.n++ } } const a = new A(); export const run = () => a.inc()'],
+  ['private field set in the constructor', 'throws', 'class A { #o; constructor(o) { this.#o = o } inc() { return this.#o.n++ } } const a = new A({ n: 0 }); export const run = () => a.inc()'],
+  ['private field set by an arrow of the constructor', 'refused', 'class A { #n = 0; constructor() { this.inc = (u) => { const seen = this.#n; this.#n = u; return seen } } } const a = new A(); export const run = (user) => a.inc(user)'],
+  ['private static field', 'fresh', 'class A { static #n = 0; static inc() { return A.#n++ } } export const run = () => A.inc()'],
+  ['private static field of a class in a function', 'refused', 'const make = () => { class A { static #n = 0; static inc() { return A.#n++ } } return () => A.inc() }; export const run = make()'],
+  ['private static object', 'throws', 'class A { static #o = { n: 0 }; static inc() { return A.#o.n++ } } export const run = () => A.inc()'],
+  ['private method as a value', 'fresh', 'class A { #m() {} inc() { const m = this.#m; m.n ??= 0; return m.n++ } } export const run = () => new A().inc()'],
+  ['private accessor', 'refused', 'class A { #n = 0; get #v() { return this.#n } set #v(x) { this.#n = x } inc(u) { const seen = this.#v; this.#v = u; return seen } } const a = new A(); export const run = (user) => a.inc(user)'],
+  ['private field stamped on a module object', 'fresh', 'class B { constructor(o) { return o } } class S extends B { #v; constructor(o, v) { super(o); this.#v = v } static has(o) { return #v in o } } const o = {}; export const run = (user) => { const seen = S.has(o); if (!seen) new S(o, user); return seen }'],
+  ['prototype patching', 'throws', 'export const run = (user) => { const seen = [].last; Array.prototype.last = user; return seen }'],
+  ['prototype of own class', 'throws', 'class A {} export const run = (user) => { const seen = new A().last; const p = A.prototype; p.last = user; return seen }'],
+  ['setPrototypeOf', 'throws', 'const o = {}; export const run = (user) => { const seen = o.user; Object.setPrototypeOf(o, { user }); return seen }'],
+  ['defineProperty', 'throws', 'const o = {}; export const run = (user) => { const seen = o.user; Object.defineProperty(o, "user", { value: user }); return seen }'],
+  ['global property', 'throws', 'export const run = (user) => { const seen = globalThis.last; globalThis.last = user; return seen }'],
+  ['function property', 'throws', 'const at = (x) => x; export const run = () => { at(run).n ??= 0; return at(run).n++ }'],
+  ['Error.stackTraceLimit', 'throws', 'export const run = () => { const seen = Error.stackTraceLimit; Error.stackTraceLimit = 3; return seen }'],
+  ['stack of a module-level error', 'refused', 'const at = (x) => x, e = at(new Error("x")); export const run = (user) => { const seen = e.stack.length < 6; at(e).stack = user; return seen }'],
+  ['regex lastIndex', 'throws', 'const r = /a/g; export const run = () => { r.test("aaaa"); return r.lastIndex }'],
+  ['regex lastIndex of a closure', 'throws', 'const make = () => { const r = /a/y; return () => { r.test("aaaa"); return r.lastIndex } }; export const run = make()'],
+  ['regex compile', 'throws', 'const r = /a/; export const run = (user) => { const seen = r.source; r.compile(user); return seen }'],
+  ['RegExp statics', 'same', 'export const run = (user) => { const seen = RegExp.$1; /(.*)/.exec(user); return seen }'],
+  ['template object', 'throws', 'const tag = (strings) => strings; const of = () => tag`a`; export const run = (user) => of().user ??= user'],
+  ['bound this', 'throws', 'const run = function () { return this.n++ }.bind({ n: 0 }); export { run }'],
+  ['bound argument', 'throws', 'const inc = (o) => o.n++; export const run = inc.bind(null, { n: 0 })'],
+  ['bound by computed name', 'throws', 'const inc = (o) => o.n++; export const run = inc["bi" + "nd"](null, { n: 0 })'],
+  ['bound by Reflect', 'throws', 'const inc = (o) => o.n++; export const run = Reflect.apply(Function.prototype["bi" + "nd"], inc, [null, { n: 0 }])'],
+  ['proxy handler', 'throws', 'const p = new Proxy({}, { n: 0, get(target, key) { return this.n++ } }); export const run = () => p.x'],
+  ['proxy target', 'throws', 'const p = new Proxy({ n: 0 }, {}), at = (x) => x; export const run = () => at(p).n++'],
+  ['proxy by another name', 'throws', 'const p = new globalThis["Pro" + "xy"]({}, { n: 0, get(target, key) { return this.n++ } }); export const run = () => p.x'],
+  ['direct eval', 'fresh', 'export const run = () => eval("1")'],
+  ['import()', 'fresh', 'export const run = () => import("./x.js")'],
+  ['import.meta', 'fresh', 'export const run = (user) => import.meta.user ??= user'],
+  ['top-level await', 'fresh', 'await 1; export const run = () => 1'],
+  ['code from a string', 'refused', 'let f = () => 0; try { f = new Function("let n = 0; return () => n++")() } catch {} export const run = () => f()'],
+  ['code from a string, through a constructor', 'fresh', 'export const run = (() => {}).constructor("let n = 0; return () => n++")()'],
+  ['code from a string, generator', 'refused', 'let f = () => 0; try { const G = (function* () {}).constructor; f = G("let n = 0; yield () => n++")().next().value } catch {} export const run = () => f()'],
+  ['suspended async function, resumed by a captured resolver', 'refused', 'const make = () => { let go; const gate = new Promise((r) => go = r); const seen = []; (async () => { await gate })(); return (u) => go(u) }; export const run = make()'],
+  ['resolver in a property', 'refused', 'const box = {}, at = (x) => x; new Promise((r) => at(box).set = r); export const run = (user) => box.set(user)'],
+  ['resolver from a thenable', 'refused', 'const box = {}, at = (x) => x; (async () => { const user = await { then(r) { at(box).set = r } } })(); export const run = (user) => box.set(user)'],
+  ['Intl format function', 'throws', 'const f = new Intl.NumberFormat("en"); export const run = () => { const g = f.format; g.n ??= 0; return g.n++ }'],
+  ['reserved name', 'fresh', 'const __concave_keep = (x) => x; export const run = __concave_keep(() => 1)'],
+  ['replaced hook', 'throws', 'try { globalThis["__concave_" + "keep"] = (x) => x } catch {} const make = (o) => () => o.n++; export const run = make({ n: 0 })'],
+  ['Map made with another prototype', 'refused', 'const { prototype } = Map, m = Reflect.construct(Map, [], Object); prototype.set.call(m, "k", {}); export const run = (user) => Map.prototype.get.call(m, "k").user ??= user'],
+  ['generator with another prototype', 'refused', 'const g = (function* () { let n = 0; while (true) yield n++ })(); const { next } = g; Object.setPrototypeOf(g, null); export const run = () => next.call(g).value'],
+  ['text decoder in a stream', 'fresh', 'const d = new TextDecoder(); export const run = () => d.decode(new Uint8Array([0xe2]), { stream: true })'],
+  // What must stay possible.
+  ['local counter', 'same', 'export const run = () => { let total = 0; [1, 2].forEach((x) => (total += x)); return total }'],
+  ['local Map and class', 'same', 'class Counter { #n = 0; inc() { return ++this.#n } } export const run = () => { const m = new Map(); m.set(1, new Counter()); return m.get(1).inc() }'],
+  ['constants', 'same', 'const LIMIT = 5, KINDS = ["a"], TABLE = { a: { b: 1 } }, NAMES = new Set(["x"]); export const run = (u) => [LIMIT, KINDS.includes(u), TABLE.a.b, NAMES.has(u)]'],
+  ['factories of handlers', 'same', 'const wrap = (f) => { const name = f.name; return async (...args) => { let out = []; for (const a of args) out.push(await f(a)); return [name, out] } }; export const run = wrap(async function inner(u) { return `<${u}>` })'],
+  ['enum', 'same', 'var E = ((E) => { E[E.A = 0] = "A"; return E })(E || {}); export const run = () => E.A'],
+  ['subclass with error', 'same', 'class Bad extends Error { constructor(m) { super(m); this.name = "Bad" } } export const run = (u) => { try { throw new Bad(u) } catch (e) { return [e.name, e.message, e instanceof Bad] } }'],
+]
+
+describe('programs that try to keep state', () => {
+  it.each(programs)('%s: %s', async (_title, outcome, source) => {
+    const judged = await judge(source)
+    expect(judged.outcome, JSON.stringify(judged.detail)).toBe(outcome)
+  })
+})

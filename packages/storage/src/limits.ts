@@ -1,0 +1,2 @@
+/** Records that `tail` hands over at once. */
+export const pageRecordsMax = 256

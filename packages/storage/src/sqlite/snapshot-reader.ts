@@ -1,0 +1,238 @@
+import { assert } from '@concave/base'
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import type {
+  GetResult,
+  HistoryQuery,
+  KeyRange,
+  LogRecord,
+  ReadOp,
+  ReadResult,
+  ScanResult,
+  ScanRow,
+  StoredDocument,
+  Tablet,
+  Ts,
+} from '../storage.ts'
+import { decodeCommit } from './record-codec.ts'
+import { openForReading, partition, type ConnectionOptions } from './schema.ts'
+
+type ScanOp = Exclude<ReadOp, { kind: 'get' }>
+type Column = string | bigint | null
+/** Key and document id in hex, then the current revision: ts, size, text; null where there is none. */
+type CurrentRow = readonly [string, string, bigint | null, bigint | null, string | null]
+/** An entry of the past, whose revision must still be looked up. */
+type PastRow = readonly [string, string]
+
+/** Rows fetched at once; a page with large documents then stops soon after `maxBytes`. */
+const fetchRowsMax = 128
+
+/**
+ * Reads one database file on the calling thread. A read at T takes current rows that appeared at or before T, and from
+ * history those that were visible at T; an entry's document likewise. No SQLite transaction outlives a call, so that
+ * checkpoints are never held up.
+ *
+ * Scans read byte strings as hex: `node:sqlite` makes each BLOB an ArrayBuffer of its own, which costs more than all the
+ * rest of a row. Upper case hex sorts as the bytes do. The byte strings of one page share one buffer.
+ */
+export class SnapshotReader {
+  readonly #database: DatabaseSync
+  readonly #statements = new Map<string, StatementSync>()
+  readonly #begin: StatementSync
+  readonly #commit: StatementSync
+
+  constructor(path: string, options: ConnectionOptions) {
+    this.#database = openForReading(path, options)
+    this.#begin = this.#database.prepare('BEGIN')
+    this.#commit = this.#database.prepare('COMMIT')
+  }
+
+  /** `at` must be at or below the head. */
+  read(at: Ts, ops: readonly ReadOp[]): ReadResult[] {
+    // A get alone needs no transaction: a revision that is superseded between its two statements is found by the second.
+    if (ops.every((op) => op.kind === 'get')) return ops.map((op) => this.#get(at, op.tablet, op.ids))
+    this.#begin.run()
+    try {
+      return ops.map((op) => (op.kind === 'get' ? this.#get(at, op.tablet, op.ids) : this.#scan(at, op)))
+    } finally {
+      this.#commit.run()
+    }
+  }
+
+  history({ after, until, limit }: HistoryQuery): LogRecord[] {
+    const rows = this.#all(
+      `SELECT ts, record FROM log WHERE partition = ${partition} AND ts > ? AND ts <= ? ORDER BY ts LIMIT ?`,
+      [after, until, limit],
+    ) as unknown as (readonly [bigint, Uint8Array])[]
+    return rows.map(([ts, record]) => decodeCommit(ts, record))
+  }
+
+  getMeta(key: string): { readonly value: string; readonly version: number } | undefined {
+    const row = this.#get1('SELECT value, version FROM meta WHERE key = ?', [key])
+    return row === undefined ? undefined : { value: row[0] as string, version: Number(row[1]) }
+  }
+
+  close(): void {
+    this.#statements.clear()
+    this.#database.close()
+  }
+
+  #get(at: Ts, tablet: Tablet, ids: readonly Uint8Array[]): GetResult {
+    return { kind: 'get', documents: ids.map((id) => this.#document(at, tablet, id)) }
+  }
+
+  #document(at: Ts, tablet: Tablet, id: Uint8Array): StoredDocument | undefined {
+    const row = this.#get1('SELECT ts, size, text FROM docs WHERE tablet = ? AND id = ?', [tablet, id])
+    if (row !== undefined && (row[0] as bigint) <= at) {
+      return { id, ts: row[0] as bigint, text: row[2] as string, size: Number(row[1]) }
+    }
+    return this.#pastDocument(at, tablet, id)
+  }
+
+  #pastDocument(at: Ts, tablet: Tablet, id: Uint8Array): StoredDocument | undefined {
+    const row = this.#get1(
+      'SELECT from_ts, size, text FROM hdocs WHERE tablet = ? AND id = ? AND until_ts > ? ORDER BY until_ts LIMIT 1',
+      [tablet, id, at],
+    )
+    if (row === undefined || (row[0] as bigint) > at) return undefined
+    return { id, ts: row[0] as bigint, text: row[2] as string, size: Number(row[1]) }
+  }
+
+  #scan(at: Ts, op: ScanOp): ScanResult {
+    const rows: ScanRow[] = []
+    let bytes = 0
+    let range = op.range
+    while (rows.length < op.limit && bytes < op.maxBytes) {
+      // One row more than needed tells whether the range ends here.
+      const fetchMax = Math.min(op.limit - rows.length + 1, fetchRowsMax)
+      const page =
+        op.kind === 'scanIndex' ? this.#indexPage(at, op, range, fetchMax) : this.#documentPage(at, op, range, fetchMax)
+      let taken = 0
+      for (const row of page) {
+        if (rows.length >= op.limit || bytes >= op.maxBytes) break
+        rows.push(row)
+        bytes += row.size
+        taken += 1
+      }
+      if (taken < page.length) return { kind: 'scan', rows, exhausted: false }
+      const last = page.at(-1)
+      if (last === undefined || page.length < fetchMax) return { kind: 'scan', rows, exhausted: true }
+      range = beyond(range, op.order, last.key)
+    }
+    return { kind: 'scan', rows, exhausted: false }
+  }
+
+  #indexPage(at: Ts, op: Extract<ScanOp, { kind: 'scanIndex' }>, range: KeyRange, fetchMax: number): ScanRow[] {
+    const bounds = rangeSql('key', range, op.order)
+    const current = this.#all(
+      `SELECT hex(i.key), hex(i.id), d.ts, d.size, d.text FROM idx AS i LEFT JOIN docs AS d ON d.tablet = i.tablet AND d.id = i.id
+       WHERE i.index_id = ? ${bounds.where} AND i.from_ts <= ? ${bounds.orderBy} LIMIT ?`,
+      [op.index, ...bounds.values, at, fetchMax],
+    ) as unknown as CurrentRow[]
+    const past = this.#all(
+      `SELECT hex(key), hex(id) FROM hidx WHERE index_id = ? AND until_ts > ? ${bounds.where} AND from_ts <= ? ${bounds.orderBy} LIMIT ?`,
+      [op.index, at, ...bounds.values, at, fetchMax],
+    ) as unknown as PastRow[]
+    const rows = mergeRows(current, past, op.order, fetchMax)
+    const bytes = new PageBytes(rows)
+    return rows.map(([keyHex, idHex, ts, size, text]) => {
+      const key = bytes.decode(keyHex)
+      const id = bytes.decode(idHex)
+      if (ts !== null && ts !== undefined && ts <= at) return { id, ts, text: text as string, size: Number(size), key }
+      // `ts` is undefined for an entry of the past, whose document may well be current.
+      const document = ts === undefined ? this.#document(at, op.tablet, id) : this.#pastDocument(at, op.tablet, id)
+      assert(document !== undefined, `Index ${op.index} has an entry without a document at ${at}.`)
+      return { ...document, key }
+    })
+  }
+
+  #documentPage(at: Ts, op: Extract<ScanOp, { kind: 'scanDocuments' }>, range: KeyRange, fetchMax: number): ScanRow[] {
+    const bounds = rangeSql('id', range, op.order)
+    const current = this.#all(
+      `SELECT hex(id), NULL, ts, size, text FROM docs WHERE tablet = ? ${bounds.where} AND ts <= ? ${bounds.orderBy} LIMIT ?`,
+      [op.tablet, ...bounds.values, at, fetchMax],
+    ) as unknown as CurrentRow[]
+    const past = this.#all(
+      `SELECT hex(id), NULL, from_ts, size, text FROM hdocs
+       WHERE tablet = ? ${bounds.where} AND until_ts > ? AND from_ts <= ? ${bounds.orderBy} LIMIT ?`,
+      [op.tablet, ...bounds.values, at, at, fetchMax],
+    ) as unknown as CurrentRow[]
+    const rows = mergeRows(current, past, op.order, fetchMax)
+    const bytes = new PageBytes(rows)
+    return rows.map(([idHex, , ts, size, text]) => {
+      const id = bytes.decode(idHex)
+      return { id, ts: ts as bigint, text: text as string, size: Number(size), key: id }
+    })
+  }
+
+  #all(sql: string, values: SQLInputValue[]): Column[][] {
+    return this.#statement(sql).all(...values) as unknown as Column[][]
+  }
+
+  #get1(sql: string, values: SQLInputValue[]): Column[] | undefined {
+    return this.#statement(sql).get(...values) as unknown as Column[] | undefined
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      statement = this.#database.prepare(sql)
+      statement.setReadBigInts(true)
+      statement.setReturnArrays(true)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+function rangeSql(
+  column: 'key' | 'id',
+  { from, to }: KeyRange,
+  order: 'asc' | 'desc',
+): { readonly where: string; readonly orderBy: string; readonly values: readonly Uint8Array[] } {
+  const where = to === undefined ? `AND ${column} >= ?` : `AND ${column} >= ? AND ${column} < ?`
+  return { where, orderBy: `ORDER BY ${column} ${order}`, values: to === undefined ? [from] : [from, to] }
+}
+
+/** What of `range` comes after `key` in `order`. */
+function beyond(range: KeyRange, order: 'asc' | 'desc', key: Uint8Array): KeyRange {
+  if (order === 'desc') return { from: range.from, to: key }
+  // The smallest byte string above a key is the key with a zero byte.
+  const from = new Uint8Array(key.length + 1)
+  from.set(key)
+  return { from, to: range.to }
+}
+
+/** Both are in `order`, and no key is visible in both. */
+function mergeRows<C extends HexRow, P extends HexRow>(
+  current: readonly C[],
+  past: readonly P[],
+  order: 'asc' | 'desc',
+  limit: number,
+): readonly (C | P)[] {
+  if (past.length === 0) return current
+  const sign = order === 'asc' ? 1 : -1
+  const merged: (C | P)[] = [...current, ...past]
+  merged.sort((left, right) => (left[0] < right[0] ? -sign : sign))
+  return merged.slice(0, limit)
+}
+
+type HexRow = readonly [string, string | null, ...unknown[]]
+
+/** One buffer for the byte strings of a page of rows. */
+class PageBytes {
+  readonly #buffer: Buffer<ArrayBuffer>
+  #position = 0
+
+  constructor(rows: readonly HexRow[]) {
+    let digits = 0
+    for (const [key, id] of rows) digits += key.length + (id?.length ?? 0)
+    this.#buffer = Buffer.allocUnsafeSlow(digits / 2)
+  }
+
+  decode(hex: string): Uint8Array {
+    const start = this.#position
+    const length = this.#buffer.write(hex, start, 'hex')
+    this.#position += length
+    return new Uint8Array(this.#buffer.buffer, start, length)
+  }
+}

@@ -1,0 +1,89 @@
+/** Server messages as text. Results arrive as JSON text and go out unparsed. */
+import { encodeTs } from '@concave/protocol'
+import type { CallOutcome, MutationOutcome } from './backend.ts'
+
+export type Version = { readonly querySet: number; readonly identity: number; readonly ts: bigint }
+
+/** What a query shows its client: one entry of a transition. */
+export function queryModification(queryId: number, outcome: CallOutcome, journal: string | null): string {
+  const tail = `"logLines":${JSON.stringify(outcome.logLines)},"journal":${JSON.stringify(journal)}}`
+  if (outcome.kind === 'success') {
+    return `{"type":"QueryUpdated","queryId":${queryId},"value":${outcome.valueText},${tail}`
+  }
+  return `{"type":"QueryFailed","queryId":${queryId},"errorMessage":${JSON.stringify(outcome.message)},${errorData(outcome)}${tail}`
+}
+
+export function queryRemoved(queryId: number): string {
+  return `{"type":"QueryRemoved","queryId":${queryId}}`
+}
+
+export function transition(options: {
+  readonly start: Version
+  readonly end: Version
+  readonly modifications: readonly string[]
+  readonly clientClockSkewMs: number | undefined
+  readonly serverNs: bigint
+}): string {
+  // Absent rather than null when unknown: the client calculates with null.
+  const skew = options.clientClockSkewMs === undefined ? '' : `,"clientClockSkew":${options.clientClockSkewMs}`
+  return (
+    `{"type":"Transition","startVersion":${version(options.start)},"endVersion":${version(options.end)},` +
+    `"modifications":[${options.modifications.join(',')}]${skew},"serverTs":${options.serverNs}}`
+  )
+}
+
+export function mutationResponse(requestId: number, outcome: MutationOutcome): string {
+  const head = `{"type":"MutationResponse","requestId":${requestId}`
+  const logLines = `"logLines":${JSON.stringify(outcome.logLines)}}`
+  if (outcome.kind === 'success') {
+    const ts = JSON.stringify(encodeTs(outcome.ts ?? 0n))
+    return `${head},"success":true,"result":${outcome.valueText},"ts":${ts},${logLines}`
+  }
+  return `${head},"success":false,"result":${JSON.stringify(outcome.message)},"ts":null,${errorData(outcome)}${logLines}`
+}
+
+export function actionResponse(requestId: number, outcome: CallOutcome): string {
+  const head = `{"type":"ActionResponse","requestId":${requestId}`
+  const logLines = `"logLines":${JSON.stringify(outcome.logLines)}}`
+  if (outcome.kind === 'success') return `${head},"success":true,"result":${outcome.valueText},${logLines}`
+  return `${head},"success":false,"result":${JSON.stringify(outcome.message)},${errorData(outcome)}${logLines}`
+}
+
+export function authError(message: string, baseVersion: number, authUpdateAttempted: boolean): string {
+  return JSON.stringify({ type: 'AuthError', error: message, baseVersion, authUpdateAttempted })
+}
+
+export function fatalError(message: string): string {
+  return JSON.stringify({ type: 'FatalError', error: message })
+}
+
+export const ping = '{"type":"Ping"}'
+
+/** Parts of a transition that is too long for one message; the client puts them together. */
+export function* chunks(text: string, maxLength: number): Iterable<string> {
+  const parts: string[] = []
+  for (let start = 0; start < text.length; ) {
+    let end = Math.min(start + maxLength, text.length)
+    // Never between the halves of a surrogate pair.
+    if (end < text.length && isHighSurrogate(text.charCodeAt(end - 1))) end -= 1
+    parts.push(text.slice(start, end))
+    start = end
+  }
+  const transitionId = String(text.length)
+  for (const [partNumber, chunk] of parts.entries()) {
+    yield JSON.stringify({ type: 'TransitionChunk', chunk, partNumber, totalParts: parts.length, transitionId })
+  }
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdbff
+}
+
+/** Present for ConvexErrors only, `null` included: its presence is what makes the client build one. */
+function errorData(outcome: Extract<CallOutcome, { kind: 'error' }>): string {
+  return outcome.dataText === undefined ? '' : `"errorData":${outcome.dataText},`
+}
+
+function version(value: Version): string {
+  return `{"querySet":${value.querySet},"identity":${value.identity},"ts":"${encodeTs(value.ts)}"}`
+}
