@@ -185,7 +185,9 @@ describe('authorizing', () => {
 
 it('says whether the caller has a default dev deployment', async () => {
   const path = '/api/deployment/existing_dev'
-  const bare = await plane.succeed<{ slug: string }>('POST', '/v1/teams/my-team/create_project', { projectName: 'Bare' })
+  const bare = await plane.succeed<{ slug: string }>('POST', '/v1/teams/my-team/create_project', {
+    projectName: 'Bare',
+  })
   expect(await plane.succeed('POST', path, { teamSlug: 'my-team', projectSlug: 'shop' })).toEqual({ kind: 'Exists' })
   expect(await plane.succeed('POST', path, { teamSlug: 'my-team', projectSlug: bare.slug })).toEqual({
     kind: 'DoesNotExist',
@@ -200,7 +202,10 @@ it('has no limits, no bill and no news', async () => {
     warningThresholdCents: null,
     state: null,
   })
-  expect(await plane.call('GET', '/v1/version', { token: null })).toMatchObject({ status: 200, body: { message: null } })
+  expect(await plane.call('GET', '/v1/version', { token: null })).toMatchObject({
+    status: 200,
+    body: { message: null },
+  })
 })
 
 it('tolerates doubled slashes and empty bodies', async () => {

@@ -76,6 +76,7 @@ async function readCliBody<Body>(request: HttpRequest, schema: z.ZodType<Body>):
   const parsed = schema.safeParse(sent)
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
-  const place = issue === undefined || issue.path.length === 0 ? 'Request body' : `Request body \`${issue.path.join('.')}\``
+  const place =
+    issue === undefined || issue.path.length === 0 ? 'Request body' : `Request body \`${issue.path.join('.')}\``
   throw new BadRequest('BadJsonBody', `${place}: ${issue?.message ?? 'not valid'}.`)
 }

@@ -52,12 +52,21 @@ export class ManualClock implements Clock {
   }
 }
 
-export type Answer = { readonly status: number; readonly headers: Headers; readonly text: string; readonly body: unknown }
+export type Answer = {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  readonly body: unknown
+}
 
 export type Call = (
   method: string,
   path: string,
-  options?: { readonly token?: string | null; readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> },
+  options?: {
+    readonly token?: string | null
+    readonly body?: unknown
+    readonly headers?: Readonly<Record<string, string>>
+  },
 ) => Promise<Answer>
 
 export type TestControlPlane = AsyncDisposable & {

@@ -125,7 +125,10 @@ describe('keys of deployments', () => {
     const { id, deploymentName } = await plane.createProject()
     const token = await createDeployKey(deploymentName)
     for (const path of [`/v1/projects/${id}`, `/v1/deployments/${deploymentName}/list_deploy_keys`]) {
-      expect(await plane.call('GET', path, { token })).toMatchObject({ status: 403, body: { code: 'AccessTokenForbidden' } })
+      expect(await plane.call('GET', path, { token })).toMatchObject({
+        status: 403,
+        body: { code: 'AccessTokenForbidden' },
+      })
     }
     const details = await plane.succeed('GET', '/v1/token_details', undefined, token)
     expect(details).toMatchObject({ type: 'deployKey', deploymentName, projectId: id })

@@ -55,10 +55,7 @@ function openTables(transaction: Transaction): Writer {
   }
 }
 
-function openTable<T extends TableName>(
-  transaction: Transaction,
-  collection: Collection<Records[T]>,
-): TableWriter<T> {
+function openTable<T extends TableName>(transaction: Transaction, collection: Collection<Records[T]>): TableWriter<T> {
   return {
     find: async (index, key) => (await collection.first(transaction, index, key)) ?? undefined,
     list: async (index, key, options = {}) => await collection.byIndex(transaction, index, key, options),

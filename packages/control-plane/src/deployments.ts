@@ -241,8 +241,7 @@ export class Deployments {
   async #pickName(tables: Reader): Promise<string> {
     for (let attempt = 0; attempt < controlPlaneLimits.maxNameAttempts; attempt++) {
       const name = createDeploymentName(this.#random)
-      const taken =
-        (await tables.deployments.find('byName', [name])) ?? (await tables.removals.find('byName', [name]))
+      const taken = (await tables.deployments.find('byName', [name])) ?? (await tables.removals.find('byName', [name]))
       if (taken === undefined) return name
     }
     throw new Error('Found no free deployment name.')

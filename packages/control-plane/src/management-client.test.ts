@@ -40,7 +40,12 @@ it('goes through the life of a project and its deployments', async () => {
     body: { type: 'dev', reference: 'dev/feature', class: 's16', region: 'aws-us-east-1' },
   })
   const dev = created2.data?.name ?? ''
-  expect(created2.data).toMatchObject({ kind: 'cloud', deploymentType: 'dev', isDefault: false, reference: 'dev/feature' })
+  expect(created2.data).toMatchObject({
+    kind: 'cloud',
+    deploymentType: 'dev',
+    isDefault: false,
+    reference: 'dev/feature',
+  })
   const found = await client.GET('/projects/{project_id}/deployment', {
     params: { path: { project_id }, query: { reference: 'dev/feature' } },
   })
@@ -83,7 +88,10 @@ it('creates, lists and deletes deploy keys', async () => {
     { name: 'ci', allowedActions: ['deployment:deploy'], expiresAt, lastUsedTime: plane.clock.nowMs() },
   ])
   const secret = deployKey.slice(deployKey.indexOf('|') + 1)
-  const removed = await client.POST('/deployments/{deployment_name}/delete_deploy_key', { ...path, body: { id: secret } })
+  const removed = await client.POST('/deployments/{deployment_name}/delete_deploy_key', {
+    ...path,
+    body: { id: secret },
+  })
   expect(removed.response.status).toBe(200)
   expect((await client.GET('/deployments/{deployment_name}/list_deploy_keys', path)).data).toEqual([])
   const again = await client.POST('/deployments/{deployment_name}/delete_deploy_key', { ...path, body: { id: 'ci' } })
@@ -111,7 +119,12 @@ it('lists classes and regions, and takes the other names of the official ones', 
   expect(regions.data?.items).toMatchObject([{ name: 'aws-us-east-1', available: true }])
   const created = await client.POST('/teams/{team_id}/create_project', {
     params: { path: { team_id } },
-    body: { projectName: 'Elsewhere', deploymentType: 'dev', deploymentClass: 'd1024', deploymentRegion: 'aws-eu-west-1' },
+    body: {
+      projectName: 'Elsewhere',
+      deploymentType: 'dev',
+      deploymentClass: 'd1024',
+      deploymentRegion: 'aws-eu-west-1',
+    },
   })
   expect(created.response.status).toBe(200)
 })

@@ -5,7 +5,12 @@ export type Principal =
   | { readonly kind: 'personal'; readonly token: AccessTokenRecord; readonly memberId: number }
   /** One team, within its creator's current rights. */
   | { readonly kind: 'team'; readonly token: AccessTokenRecord; readonly memberId: number; readonly teamId: number }
-  | { readonly kind: 'project'; readonly token: AccessTokenRecord; readonly memberId: number; readonly projectId: number }
+  | {
+      readonly kind: 'project'
+      readonly token: AccessTokenRecord
+      readonly memberId: number
+      readonly projectId: number
+    }
   /** One deployment, on its own behalf; `secret` is what was presented, to be handed back but never widened. */
   | {
       readonly kind: 'deployment'

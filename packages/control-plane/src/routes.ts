@@ -41,7 +41,11 @@ export function createRoutes(
     })
   }
   for (const { method, path, open } of cliRoutes) {
-    router.add(method, `/api${path}`, open(services, async (request) => await authenticate(services, request)))
+    router.add(
+      method,
+      `/api${path}`,
+      open(services, async (request) => await authenticate(services, request)),
+    )
   }
   return serveRoutes({
     router,

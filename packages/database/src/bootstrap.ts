@@ -46,14 +46,18 @@ export async function bootstrap(tx: Transaction, definitions: readonly SystemTab
 
 /** Adds what newer versions of the software expect: tables, and indexes of system tables. */
 export async function ensureSystemTables(database: Database, definitions: readonly SystemTable[]): Promise<void> {
-  if (definitions.every((definition) => isComplete(database.catalog.findTable(rootNamespace, definition.name), definition))) {
+  if (
+    definitions.every((definition) =>
+      isComplete(database.catalog.findTable(rootNamespace, definition.name), definition),
+    )
+  ) {
     return
   }
   await database.mutate('system:ensureSystemTables', async (tx) => {
     await createMissing(tx, definitions)
     for (const definition of definitions) await updateIndexes(tx, definition)
   })
-  for (const table of [...database.catalog.tables()]) {
+  for (const table of Array.from(database.catalog.tables())) {
     if (!table.isSystem) continue
     for (const entry of table.indexes) {
       if (entry.state === 'enabled') continue

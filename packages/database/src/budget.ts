@@ -119,7 +119,10 @@ export function exceeded(metric: Metric, limit: number): BadRequest {
     case 'bytesWritten':
       return new BadRequest('TooManyBytesWritten', `Too many bytes written ${run} (limit: ${limit} bytes)`)
     case 'functionsScheduled':
-      return new BadRequest('TooManyFunctionsScheduled', `Too many functions scheduled by this mutation (limit: ${limit})`)
+      return new BadRequest(
+        'TooManyFunctionsScheduled',
+        `Too many functions scheduled by this mutation (limit: ${limit})`,
+      )
     case 'scheduledFunctionArgsBytes':
       return new BadRequest(
         'ScheduledFunctionsArgumentsTooLarge',

@@ -23,7 +23,7 @@ export class CatalogHistory {
     for (const tablet of [fixedTablets.db, fixedTablets.tables, fixedTablets.index]) {
       await applyAll(catalog, snapshot, tablet)
     }
-    for (const table of [...catalog.tables()]) {
+    for (const table of Array.from(catalog.tables())) {
       if (table.name === '_schemas') await applyAll(catalog, snapshot, table.tablet)
     }
     return new CatalogHistory({ ts: snapshot.ts, catalog })

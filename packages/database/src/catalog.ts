@@ -359,11 +359,7 @@ function createIndexEntry(rowId: Uint8Array, row: IndexRow): IndexEntry {
   const paths =
     row.descriptor === byIdIndex
       ? []
-      : [
-          ...(row.descriptor === byCreationTimeIndex ? [] : fields.map(parseFieldPath)),
-          ['_creationTime'],
-          ['_id'],
-        ]
+      : [...(row.descriptor === byCreationTimeIndex ? [] : fields.map(parseFieldPath)), ['_creationTime'], ['_id']]
   return {
     rowId,
     index: row.index,

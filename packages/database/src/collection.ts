@@ -6,7 +6,15 @@ import type { Transaction } from './transaction.ts'
 import { databaseLimits } from './transaction-limits.ts'
 
 /** What records of native code may hold; undefined means absent. */
-export type FieldValue = string | number | boolean | null | bigint | undefined | readonly FieldValue[] | { readonly [field: string]: FieldValue }
+export type FieldValue =
+  | string
+  | number
+  | boolean
+  | null
+  | bigint
+  | undefined
+  | readonly FieldValue[]
+  | { readonly [field: string]: FieldValue }
 export type RecordFields = { readonly [field: string]: FieldValue }
 
 /** A record as read: its fields with the system fields. */
@@ -59,7 +67,10 @@ export class Collection<T extends object> {
     const { order = 'asc', limit } = options
     const operators = limit === undefined ? [] : [{ limit }]
     const range = this.#equalities(tx, index, values)
-    return this.#collect(tx, { source: { type: 'IndexRange', indexName: `${this.name}.${index}`, range, order }, operators })
+    return this.#collect(tx, {
+      source: { type: 'IndexRange', indexName: `${this.name}.${index}`, range, order },
+      operators,
+    })
   }
 
   /** All records in insert order. */

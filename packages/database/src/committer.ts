@@ -123,7 +123,10 @@ export class Committer {
     return this.#failure.promise
   }
 
-  /** The database as of `at`, which must not be above `appliedTs`. */
+  /**
+   * The database as of `at`, which must not be above `appliedTs`. Reads of a snapshot older than the history that storage
+   * keeps are refused with code `OutOfRetention`.
+   */
   snapshot(at: Ts): Snapshot {
     assert(at <= this.#appliedTs, 'A snapshot lies at or below the newest applied commit.')
     this.#refuseIfFailed()
@@ -148,13 +151,15 @@ export class Committer {
 
   /**
    * Resolves when everything up to `ts` is durable. The outcome of a transaction that wrote nothing waits for it too:
-   * it may have read what is not durable yet.
+   * it may have read what is not durable yet. Like `Committed.durable`, it may be left unawaited.
    */
-  async whenDurable(ts: Ts): Promise<void> {
+  whenDurable(ts: Ts): Promise<void> {
     assert(ts <= this.#appliedTs, 'Only what is applied can become durable.')
-    if (ts <= this.durableTs) return
-    this.#refuseIfFailed()
-    await this.#pending[this.#pendingPosition(ts)]?.durable.promise
+    if (ts <= this.durableTs) return Promise.resolve()
+    if (this.#state.kind === 'failed') return createFailedPromise(this.#state.error)
+    const pending = this.#pending[this.#pendingPosition(ts)]
+    assert(pending !== undefined, 'What is applied and not durable is pending.')
+    return pending.durable.promise
   }
 
   /**
@@ -336,6 +341,13 @@ export class Committer {
     }
     return low
   }
+}
+
+/** A rejection that nobody has to handle. */
+function createFailedPromise(error: CommitterFailed): Promise<void> {
+  const failed = Promise.reject(error)
+  failed.catch(() => undefined)
+  return failed
 }
 
 /** Estimated memory and log size of a commit. */

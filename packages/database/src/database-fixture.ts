@@ -56,6 +56,10 @@ export function indexRange(
   return { source: { type: 'IndexRange', indexName, range, order }, operators }
 }
 
-export async function collect(tx: Transaction, query: object, options: AccessOptions = {}): Promise<readonly Record<string, unknown>[]> {
+export async function collect(
+  tx: Transaction,
+  query: object,
+  options: AccessOptions = {},
+): Promise<readonly Record<string, unknown>[]> {
   return drain(tx.openCursor(query, options))
 }

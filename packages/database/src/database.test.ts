@@ -55,7 +55,9 @@ describe('Database', () => {
       tables: [{ name: '_teams', number: 600, indexes: [{ name: 'by_slug', fields: ['slug'] }] }],
     })
     const teams = new Collection<Team>('_teams')
-    const { value: id } = await database.mutate('test', (tx) => teams.insert(tx, { slug: 'a', name: 'A', deletedAt: undefined }))
+    const { value: id } = await database.mutate('test', (tx) =>
+      teams.insert(tx, { slug: 'a', name: 'A', deletedAt: undefined }),
+    )
     await database.mutate('test', (tx) => teams.patch(tx, id, { name: 'B' }))
     const { value: found } = await database.read((tx) => teams.first(tx, 'by_slug', ['a']))
     expect(found).toMatchObject({ _id: id, name: 'B' })

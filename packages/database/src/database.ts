@@ -220,7 +220,9 @@ export class Database {
     if (!this.#counts.isCheckpointDue || this.#checkpoint !== undefined) return
     this.#checkpoint = this.#counts
       .saveCheckpoint(this.committer.durableTs)
-      .catch((error: unknown) => this.#log.warn({ err: error }, 'Saving the table counts failed; they are replayed at open.'))
+      .catch((error: unknown) =>
+        this.#log.warn({ err: error }, 'Saving the table counts failed; they are replayed at open.'),
+      )
       .finally(() => {
         this.#checkpoint = undefined
       })

@@ -2,10 +2,11 @@ import { BadRequest } from '@concave/base'
 import {
   compareValues,
   decodeExpressionValue,
-  isValueObject,
+  kindOf,
   renderValue,
   valuesEqual,
   type Value,
+  type ValueKind,
   type ValueObject,
 } from '@concave/values'
 
@@ -84,11 +85,46 @@ const binaryOperations: ReadonlyMap<string, Binary> = new Map<string, Binary>([
   ['$lte', (left, right) => compareValues(left, right) <= 0],
   ['$gt', (left, right) => compareValues(left, right) > 0],
   ['$gte', (left, right) => compareValues(left, right) >= 0],
-  ['$add', arithmetic('add', (a, b) => a + b, (a, b) => a + b)],
-  ['$sub', arithmetic('subtract', (a, b) => a - b, (a, b) => a - b)],
-  ['$mul', arithmetic('multiply', (a, b) => a * b, (a, b) => a * b)],
-  ['$div', arithmetic('divide', (a, b) => a / b, (a, b) => a / b)],
-  ['$mod', arithmetic('mod', (a, b) => a % b, (a, b) => a % b)],
+  [
+    '$add',
+    arithmetic(
+      'add',
+      (a, b) => a + b,
+      (a, b) => a + b,
+    ),
+  ],
+  [
+    '$sub',
+    arithmetic(
+      'subtract',
+      (a, b) => a - b,
+      (a, b) => a - b,
+    ),
+  ],
+  [
+    '$mul',
+    arithmetic(
+      'multiply',
+      (a, b) => a * b,
+      (a, b) => a * b,
+    ),
+  ],
+  [
+    '$div',
+    arithmetic(
+      'divide',
+      (a, b) => a / b,
+      (a, b) => a / b,
+    ),
+  ],
+  [
+    '$mod',
+    arithmetic(
+      'mod',
+      (a, b) => a % b,
+      (a, b) => a % b,
+    ),
+  ],
 ])
 
 function equal(left: Value | undefined, right: Value | undefined): boolean {
@@ -107,7 +143,9 @@ function arithmetic(
   return (left, right) => {
     if (typeof left === 'number' && typeof right === 'number') return onFloats(left, right)
     if (typeof left !== 'bigint' || typeof right !== 'bigint') {
-      throw evalError(`Cannot ${verb} ${render(left)} (type ${typeName(left)}) and ${render(right)} (type ${typeName(right)})`)
+      throw evalError(
+        `Cannot ${verb} ${render(left)} (type ${typeName(left)}) and ${render(right)} (type ${typeName(right)})`,
+      )
     }
     if (right === 0n && (verb === 'divide' || verb === 'mod')) throw evalError(`Cannot ${verb} ${render(left)} by zero`)
     const result = onInts(left, right)
@@ -126,7 +164,8 @@ function negate(value: Value | undefined): Value {
 }
 
 function toBoolean(value: Value | undefined): boolean {
-  if (typeof value !== 'boolean') throw evalError(`Cannot use value ${render(value)} (type ${typeName(value)}) as a Boolean`)
+  if (typeof value !== 'boolean')
+    throw evalError(`Cannot use value ${render(value)} (type ${typeName(value)}) as a Boolean`)
   return value
 }
 
@@ -134,24 +173,20 @@ function render(value: Value | undefined): string {
   return value === undefined ? 'undefined' : renderValue(value)
 }
 
+const typeNames = {
+  undefined: 'Undefined',
+  null: 'Null',
+  int64: 'Int64',
+  float64: 'Float64',
+  boolean: 'Boolean',
+  string: 'String',
+  bytes: 'Bytes',
+  array: 'Array',
+  object: 'Object',
+} as const satisfies Record<ValueKind, string>
+
 function typeName(value: Value | undefined): string {
-  switch (typeof value) {
-    case 'undefined':
-      return 'Undefined'
-    case 'bigint':
-      return 'Int64'
-    case 'number':
-      return 'Float64'
-    case 'boolean':
-      return 'Boolean'
-    case 'string':
-      return 'String'
-    default:
-      if (value === null) return 'Null'
-      if (Array.isArray(value)) return 'Array'
-      if (value instanceof Uint8Array) return 'Bytes'
-      return isValueObject(value) ? 'Object' : 'Int64'
-  }
+  return typeNames[kindOf(value)]
 }
 
 function evalError(message: string): BadRequest {

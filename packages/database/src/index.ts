@@ -3,13 +3,7 @@
  * log, subscriptions, tables, indexes, schema. Storage engines and JavaScript runtimes are none of its business.
  */
 export { Database, type BeginOptions, type DatabaseDependencies } from './database.ts'
-export {
-  Transaction,
-  type AccessOptions,
-  type Savepoint,
-  type Scope,
-  type TransactionKind,
-} from './transaction.ts'
+export { Transaction, type AccessOptions, type Savepoint, type Scope, type TransactionKind } from './transaction.ts'
 export { Document } from './document.ts'
 export { QueryCursor, type CursorPage } from './query-cursor.ts'
 export type { PageOptions, PageResult } from './pagination.ts'

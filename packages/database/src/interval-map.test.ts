@@ -2,13 +2,17 @@ import { bytesCompare } from '@concave/base'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { IntervalMap } from './interval-map.ts'
+import { keyAfter } from './read-set.ts'
 
 const byNumber = (a: number, b: number): number => a - b
 
 const key = fc.uint8Array({ maxLength: 2, max: 3 })
-const range = fc
-  .record({ from: key, to: fc.option(key, { nil: undefined }) })
-  .filter(({ from, to }) => to === undefined || bytesCompare(from, to) < 0)
+const range = fc.oneof(
+  fc
+    .record({ from: key, to: fc.option(key, { nil: undefined }) })
+    .filter(({ from, to }) => to === undefined || bytesCompare(from, to) < 0),
+  key.map((from) => ({ from, to: keyAfter(from) })),
+)
 const command = fc.record({ isRemoval: fc.boolean(), range, value: fc.integer({ min: 1, max: 3 }) })
 
 describe('IntervalMap', () => {
@@ -38,6 +42,8 @@ describe('IntervalMap', () => {
           )
           expect(found.toSorted(byNumber)).toEqual(expected.map(({ value }) => value).toSorted(byNumber))
         }
+        for (const held of naive) map.remove(held.range, held.value)
+        expect(map.isEmpty).toBe(true)
       }),
       { numRuns: 300 },
     )

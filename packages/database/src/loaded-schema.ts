@@ -22,7 +22,9 @@ export class LoadedSchema {
   /** Tables whose documents are checked: not those with `v.any()`. */
   readonly validators: ReadonlyMap<string, Validator>
 
-  private constructor(fields: Pick<LoadedSchema, 'rowId' | 'namespace' | 'state' | 'text' | 'schemaValidation' | 'validators'>) {
+  private constructor(
+    fields: Pick<LoadedSchema, 'rowId' | 'namespace' | 'state' | 'text' | 'schemaValidation' | 'validators'>,
+  ) {
     this.rowId = fields.rowId
     this.namespace = fields.namespace
     this.state = fields.state
@@ -74,7 +76,9 @@ type StoredSchema = {
   readonly tables: readonly { readonly tableName: string; readonly documentType?: unknown }[]
 }
 
-function fieldsOf(schema: LoadedSchema): Pick<LoadedSchema, 'rowId' | 'namespace' | 'state' | 'text' | 'schemaValidation' | 'validators'> {
+function fieldsOf(
+  schema: LoadedSchema,
+): Pick<LoadedSchema, 'rowId' | 'namespace' | 'state' | 'text' | 'schemaValidation' | 'validators'> {
   const { rowId, namespace, state, text, schemaValidation, validators } = schema
   return { rowId, namespace, state, text, schemaValidation, validators }
 }

@@ -70,7 +70,9 @@ export class PageCursorCodec {
 
 /** What a cursor is tied to: the query as sent and the fields of its index. */
 export function queryFingerprint(queryJson: unknown, indexFields: readonly string[]): Uint8Array {
-  const digest = createHash('sha256').update(JSON.stringify([queryJson, indexFields])).digest()
+  const digest = createHash('sha256')
+    .update(JSON.stringify([queryJson, indexFields]))
+    .digest()
   return new Uint8Array(digest.subarray(0, fingerprintLength))
 }
 

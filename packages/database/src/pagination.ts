@@ -53,10 +53,15 @@ export async function readPage(deps: {
   readonly options: PageOptions
 }): Promise<PageResult> {
   const { host, codec, fingerprint, source, operators, options } = deps
-  const decode = (text: string | null): Position | undefined => (text === null ? undefined : codec.decode(fingerprint, text))
+  const decode = (text: string | null): Position | undefined =>
+    text === null ? undefined : codec.decode(fingerprint, text)
   const start = decode(options.cursor)
   const end = decode(options.endCursor ?? options.journal)
-  const toResult = (page: Omit<Page, 'keys' | 'position'>, position: Position, keys: readonly Uint8Array[]): PageResult => {
+  const toResult = (
+    page: Omit<Page, 'keys' | 'position'>,
+    position: Position,
+    keys: readonly Uint8Array[],
+  ): PageResult => {
     const continueCursor = codec.encode(fingerprint, position)
     const middle = keys.length > 2 ? keys[Math.floor(keys.length / 2)] : undefined
     return {

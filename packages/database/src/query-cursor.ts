@@ -20,7 +20,12 @@ export type CursorHost = {
 export type CursorPage = { readonly rows: readonly string[]; readonly done: boolean }
 
 /** A row that was handed out, with everything up to and with it: documents and bytes scanned, limits left. */
-type PageRow = { readonly key: Uint8Array; readonly documents: number; readonly bytes: number; readonly remaining: Remaining }
+type PageRow = {
+  readonly key: Uint8Array
+  readonly documents: number
+  readonly bytes: number
+  readonly remaining: Remaining
+}
 
 type Page = {
   readonly rows: readonly PageRow[]
@@ -66,7 +71,11 @@ export class QueryCursor {
       this.#rest = undefined
       return { rows: [], done: true }
     }
-    return this.#scan({ ...this.#source, range: this.#rest }, pipeline, Math.min(maxRows, databaseLimits.maxCursorPageRows))
+    return this.#scan(
+      { ...this.#source, range: this.#rest },
+      pipeline,
+      Math.min(maxRows, databaseLimits.maxCursorPageRows),
+    )
   }
 
   /** How many rows of the last page user code has taken so far. */

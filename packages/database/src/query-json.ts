@@ -29,7 +29,13 @@ export function parseQuery(json: unknown, method: string): ParsedQuery {
     case 'FullTableScan': {
       const tableName = source['tableName']
       if (typeof tableName !== 'string') throw invalid(method, 'tableName must be a string')
-      return { tableName, indexName: undefined, range: [], order: parseOrder(source['order'], method), operators: parsedOperators }
+      return {
+        tableName,
+        indexName: undefined,
+        range: [],
+        order: parseOrder(source['order'], method),
+        operators: parsedOperators,
+      }
     }
     case 'IndexRange': {
       const [tableName, indexName] = parseIndexName(source['indexName'], method)
@@ -76,7 +82,8 @@ function parseOrder(json: unknown, method: string): 'asc' | 'desc' {
 
 function parseIndexName(json: unknown, method: string): readonly [string, string] {
   const dot = typeof json === 'string' ? json.indexOf('.') : -1
-  if (typeof json !== 'string' || dot <= 0) throw invalid(method, `index names look like "table.index", not ${JSON.stringify(json)}`)
+  if (typeof json !== 'string' || dot <= 0)
+    throw invalid(method, `index names look like "table.index", not ${JSON.stringify(json)}`)
   return [json.slice(0, dot), json.slice(dot + 1)]
 }
 

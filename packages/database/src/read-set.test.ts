@@ -47,15 +47,13 @@ describe('ReadSet', () => {
         for (const { index, from, to } of added) reads.addInterval(index, from, to)
         const listed = [...reads.intervals()]
         expect(reads.size).toBe(listed.length)
-        for (const index of reads.indexes()) {
-          const ranges = listed.filter((range) => range.index === index)
-          for (const [position, range] of ranges.entries()) {
-            if (range.to !== undefined) expect(bytesCompare(range.from, range.to)).toBeLessThan(0)
-            const before = ranges[position - 1]
-            if (before === undefined) continue
-            expect(before.to !== undefined && bytesCompare(before.to, range.from) < 0).toBe(true)
-          }
-        }
+        const areInOrder = listed.every(({ index, from, to }, position) => {
+          const before = listed[position - 1]
+          const follows = before?.index !== index || (before.to !== undefined && bytesCompare(before.to, from) < 0)
+          return follows && (to === undefined || bytesCompare(from, to) < 0)
+        })
+        expect(areInOrder).toBe(true)
+        expect(new Set(listed.map(({ index }) => index))).toEqual(new Set(reads.indexes()))
       }),
     )
   })

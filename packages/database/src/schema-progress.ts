@@ -8,7 +8,12 @@ import { parseSchema } from './schema.ts'
 
 /** Answers of `wait_for_schema` for one component (database.md §4.5). */
 export type SchemaProgress =
-  | { readonly type: 'inProgress'; readonly schemaValidationComplete: boolean; readonly indexesComplete: number; readonly indexesTotal: number }
+  | {
+      readonly type: 'inProgress'
+      readonly schemaValidationComplete: boolean
+      readonly indexesComplete: number
+      readonly indexesTotal: number
+    }
   | { readonly type: 'failed'; readonly error: string; readonly tableName: string | null }
   | { readonly type: 'raceDetected' }
   | { readonly type: 'complete' }

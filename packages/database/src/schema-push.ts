@@ -86,7 +86,12 @@ export async function finishSchemaPush(tx: Transaction, schemaId: string | null)
   return { indexDiff, schemaDiff: { previous_schema: active?.text ?? null, next_schema: next?.text ?? null } }
 }
 
-type Planned = { readonly name: string; readonly table: TableEntry; readonly entry: IndexEntry; readonly isNew: boolean }
+type Planned = {
+  readonly name: string
+  readonly table: TableEntry
+  readonly entry: IndexEntry
+  readonly isNew: boolean
+}
 type Creation = { readonly name: string; readonly tableName: string; readonly definition: IndexDefinition }
 
 /** What a schema means for the indexes that exist. */
@@ -119,14 +124,18 @@ function planIndexes(tx: Transaction, schema: SchemaDefinition | undefined): Pla
     if (table !== undefined) tx.dependOnIndexes(table)
     for (const definition of indexes) planWanted(plan, tableName, table, definition)
   }
-  const kept = new Set([...plan.enable, ...plan.disable, ...plan.stage, ...plan.keepStaged].map(({ entry }) => entry.index))
+  const kept = new Set(
+    [...plan.enable, ...plan.disable, ...plan.stage, ...plan.keepStaged].map(({ entry }) => entry.index),
+  )
   for (const table of tx.catalog.tables()) {
     if (table.isSystem || table.namespace !== tx.namespace || table.state !== 'active') continue
     const wanted = schema?.tables.find(({ tableName }) => tableName === table.name)?.indexes ?? []
     for (const entry of table.indexes) {
       if (entry.descriptor === byIdIndex || entry.descriptor === byCreationTimeIndex || kept.has(entry.index)) continue
       const name = `${table.name}.${entry.descriptor}`
-      const isIdentical = wanted.some((definition) => entry.state === 'enabled' && !definition.staged && matches(entry, definition))
+      const isIdentical = wanted.some(
+        (definition) => entry.state === 'enabled' && !definition.staged && matches(entry, definition),
+      )
       if (isIdentical) continue
       const planned = { name, table, entry, isNew: false }
       const belongsToActive = entry.state === 'enabled' || (entry.staged && activeNames.has(name))

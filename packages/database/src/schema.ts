@@ -90,7 +90,11 @@ function parseIndexes(tableName: string, json: unknown, staged: boolean): readon
   return json.map((definition: unknown): IndexDefinition => {
     if (!isJsonObject(definition)) throw invalidSchema(`an index of the table "${tableName}" is not an object`)
     const { indexDescriptor, fields } = definition
-    if (typeof indexDescriptor !== 'string' || !Array.isArray(fields) || !fields.every((field) => typeof field === 'string')) {
+    if (
+      typeof indexDescriptor !== 'string' ||
+      !Array.isArray(fields) ||
+      !fields.every((field) => typeof field === 'string')
+    ) {
       throw invalidSchema(`an index of the table "${tableName}" has no name or no fields`)
     }
     return { name: indexDescriptor, fields, staged }
@@ -109,7 +113,10 @@ function checkIndexes(tableName: string, indexes: readonly IndexDefinition[]): v
   for (const index of indexes) {
     checkIndex(tableName, index)
     if (names.has(index.name)) {
-      throw new BadRequest('IndexNamesNotUnique', `Table "${tableName}" has two or more definitions of index "${index.name}".`)
+      throw new BadRequest(
+        'IndexNamesNotUnique',
+        `Table "${tableName}" has two or more definitions of index "${index.name}".`,
+      )
     }
     names.add(index.name)
     const fields = JSON.stringify(index.fields)
@@ -125,7 +132,8 @@ function checkIndexes(tableName: string, indexes: readonly IndexDefinition[]): v
 }
 
 function checkIndex(tableName: string, { name, fields, staged }: IndexDefinition): void {
-  const isReserved = (name.startsWith('_') && !name.startsWith('_fivetran')) || name === 'by_id' || name === 'by_creation_time'
+  const isReserved =
+    (name.startsWith('_') && !name.startsWith('_fivetran')) || name === 'by_id' || name === 'by_creation_time'
   if (isReserved) {
     throw new BadRequest(
       'IndexNameReserved',
@@ -172,10 +180,7 @@ function checkIndexField(indexName: string, field: string): void {
     )
   }
   if (field.startsWith('_')) {
-    throw new BadRequest(
-      'IndexFieldNameReserved',
-      'Reserved fields (starting with `_`) are not allowed in indexes.',
-    )
+    throw new BadRequest('IndexFieldNameReserved', 'Reserved fields (starting with `_`) are not allowed in indexes.')
   }
   if (parseFieldPath(field).some((part) => checkIdentifier(part) !== undefined)) {
     throw new BadRequest('InvalidIndexField', `In index "${indexName}": Invalid index field: "${field}"`)
@@ -212,20 +217,12 @@ function checkReachable(tableName: string, index: IndexDefinition, documentType:
 function canReach(validator: Validator, path: readonly string[]): boolean {
   const [field, ...rest] = path
   if (field === undefined) return true
-  switch (validator.type) {
-    case 'any':
-      return true
-    case 'object': {
-      const member = validator.fields.get(field)
-      return member !== undefined && canReach(member.validator, rest)
-    }
-    case 'record':
-      return canReach(validator.values, rest)
-    case 'union':
-      return validator.members.some((member) => canReach(member, path))
-    default:
-      return false
-  }
+  if (validator.type === 'any') return true
+  if (validator.type === 'record') return canReach(validator.values, rest)
+  if (validator.type === 'union') return validator.members.some((member) => canReach(member, path))
+  if (validator.type !== 'object') return false
+  const member = validator.fields.get(field)
+  return member !== undefined && canReach(member.validator, rest)
 }
 
 function parseJson(text: string): unknown {

@@ -3,13 +3,15 @@ import { createLog, systemClock } from '@concave/base'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { Database } from './database.ts'
+import type { Database } from './database.ts'
 import { openTestDatabase } from './database-fixture.ts'
 import { createObject } from './document.ts'
 import { waitForSchema } from './schema-progress.ts'
 import { finishSchemaPush, startSchemaPush } from './schema-push.ts'
 import { SchemaWorker } from './schema-worker.ts'
 import type { Transaction } from './transaction.ts'
+
+/* oxlint-disable vitest/no-conditional-expect, vitest/expect-expect -- the commands that fast-check draws decide what is compared */
 
 /** The oracle: a Map of documents per transaction, and full scans. */
 type Model = Map<string, ValueObject>
@@ -54,25 +56,29 @@ type Query = {
   readonly limit: number | undefined
 }
 
-const query: fc.Arbitrary<Query> = fc
-  .constantFrom(...Object.keys(indexes))
-  .chain((index) => {
-    const declared = (indexes[index] as readonly string[]).length
-    return fc.record({
-      index: fc.constant(index),
-      equalities: fc.array(fieldValue, { maxLength: declared }),
-      lower: fc.option(fc.record({ type: fc.constantFrom('Gt' as const, 'Gte' as const), value: fieldValue }), { nil: undefined }),
-      upper: fc.option(fc.record({ type: fc.constantFrom('Lt' as const, 'Lte' as const), value: fieldValue }), { nil: undefined }),
-      order: fc.constantFrom('asc' as const, 'desc' as const),
-      minC: fc.option(fc.integer({ min: 0, max: 3 }), { nil: undefined }),
-      limit: fc.option(fc.integer({ min: 0, max: 4 }), { nil: undefined }),
-    })
+const query: fc.Arbitrary<Query> = fc.constantFrom(...Object.keys(indexes)).chain((index) => {
+  const declared = (indexes[index] as readonly string[]).length
+  return fc.record({
+    index: fc.constant(index),
+    equalities: fc.oneof(fc.constant([]), fc.array(fieldValue, { maxLength: declared })),
+    lower: fc.option(fc.record({ type: fc.constantFrom('Gt' as const, 'Gte' as const), value: fieldValue }), {
+      nil: undefined,
+    }),
+    upper: fc.option(fc.record({ type: fc.constantFrom('Lt' as const, 'Lte' as const), value: fieldValue }), {
+      nil: undefined,
+    }),
+    order: fc.constantFrom('asc' as const, 'desc' as const),
+    minC: fc.option(fc.integer({ min: 0, max: 3 }), { nil: undefined }),
+    limit: fc.option(fc.integer({ min: 0, max: 4 }), { nil: undefined }),
   })
+})
 
 type Command =
   | { readonly kind: 'insert'; readonly fields: Fields }
-  | { readonly kind: 'patch' | 'replace'; readonly at: number; readonly fields: Fields }
-  | { readonly kind: 'delete' | 'get'; readonly at: number }
+  | { readonly kind: 'patch'; readonly at: number; readonly fields: Fields }
+  | { readonly kind: 'replace'; readonly at: number; readonly fields: Fields }
+  | { readonly kind: 'delete'; readonly at: number }
+  | { readonly kind: 'get'; readonly at: number }
   | { readonly kind: 'query'; readonly query: Query; readonly pageRows: number }
   | { readonly kind: 'paginate'; readonly query: Query; readonly numItems: number }
   | { readonly kind: 'count' | 'savepoint' | 'rollback' | 'commit' | 'abandon' }
@@ -82,12 +88,24 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('insert' as const), fields }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('patch' as const, 'replace' as const), at, fields }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('delete' as const, 'get' as const), at }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('query' as const), query, pageRows: fc.integer({ min: 1, max: 3 }) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('paginate' as const), query, numItems: fc.integer({ min: 1, max: 3 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('query' as const), query, pageRows: fc.integer({ min: 1, max: 3 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('paginate' as const), query, numItems: fc.integer({ min: 1, max: 3 }) }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({
-      kind: fc.constantFrom('count' as const, 'savepoint' as const, 'rollback' as const, 'commit' as const, 'abandon' as const),
+      kind: fc.constantFrom(
+        'count' as const,
+        'savepoint' as const,
+        'rollback' as const,
+        'commit' as const,
+        'abandon' as const,
+      ),
     }),
   },
 )
@@ -95,7 +113,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 describe('Transaction against a model', () => {
   it('reads, writes, ranges, pages and savepoints as Maps and full scans do', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(command, { maxLength: 40 }), async (commands) => {
+      fc.asyncProperty(fc.array(command, { minLength: 20, maxLength: 60, size: 'max' }), async (commands) => {
         const database = await openWithIndexes()
         try {
           await run(database, commands)
@@ -103,7 +121,7 @@ describe('Transaction against a model', () => {
           await database.close()
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 50 },
     )
   }, 60_000)
 })
@@ -147,7 +165,9 @@ async function run(database: Database, commands: readonly Command[]): Promise<vo
         break
       }
       case 'paginate':
-        expect(await allPages(tx, step.query, step.numItems)).toEqual(select(model, { ...step.query, limit: undefined }))
+        expect(await allPages(tx, step.query, step.numItems)).toEqual(
+          select(model, { ...step.query, limit: undefined }),
+        )
         break
       case 'count':
         expect(await tx.count('t')).toBe(model.size)
@@ -172,10 +192,18 @@ async function run(database: Database, commands: readonly Command[]): Promise<vo
   await database.commit(tx, 'model').durable
   const reader = database.begin('query')
   for (const index of Object.keys(indexes)) {
-    const everything: Query = { index, equalities: [], lower: undefined, upper: undefined, order: 'asc', minC: undefined, limit: undefined }
+    const everything: Query = {
+      index,
+      equalities: [],
+      lower: undefined,
+      upper: undefined,
+      order: 'asc',
+      minC: undefined,
+      limit: undefined,
+    }
     const cursor = reader.openCursor(toQueryJson(everything))
     const found: Value[] = []
-    for (let done = false; !done; ) {
+    for (let done = false; !done;) {
       const page = await cursor.nextPage(100)
       found.push(...page.rows.map(parseValue))
       done = page.done
@@ -188,7 +216,7 @@ async function changeOne(
   tx: Transaction,
   model: Model,
   id: string | undefined,
-  step: Extract<Command, { at: number }>,
+  step: Extract<Command, { readonly at: number }>,
 ): Promise<void> {
   if (id === undefined) return
   const before = model.get(id)
@@ -239,7 +267,12 @@ async function allPages(tx: Transaction, wanted: Query, numItems: number): Promi
   }
 }
 
-async function repeatPage(tx: Transaction, json: object, cursor: string | null, endCursor: string): Promise<readonly string[]> {
+async function repeatPage(
+  tx: Transaction,
+  json: object,
+  cursor: string | null,
+  endCursor: string,
+): Promise<readonly string[]> {
   tx.enterNested()
   const limits = { numItems: 1, maximumRowsRead: 1, maximumBytesRead: null, journal: null }
   const { page, continueCursor } = await tx.paginate(json, { cursor, endCursor, ...limits })
@@ -287,10 +320,14 @@ function isInRange(document: ValueObject, paths: readonly string[], { equalities
 
 function toQueryJson({ index, equalities, lower, upper, order, minC, limit }: Query): object {
   const paths = [...(indexes[index] as readonly string[]), '_creationTime', '_id']
-  const toJson = (value: Value | undefined): unknown => (value === undefined ? { $undefined: null } : encodeValue(value))
-  const range = equalities.map((value, position) => ({ type: 'Eq', fieldPath: paths[position], value: toJson(value) }) as object)
+  const toJson = (value: Value | undefined): unknown =>
+    value === undefined ? { $undefined: null } : encodeValue(value)
+  const range = equalities.map(
+    (value, position) => ({ type: 'Eq', fieldPath: paths[position], value: toJson(value) }) as object,
+  )
   for (const bound of [lower, upper]) {
-    if (bound !== undefined) range.push({ type: bound.type, fieldPath: paths[equalities.length], value: toJson(bound.value) })
+    if (bound !== undefined)
+      range.push({ type: bound.type, fieldPath: paths[equalities.length], value: toJson(bound.value) })
   }
   const operators: object[] = []
   if (minC !== undefined) operators.push({ filter: { $gte: [{ $field: 'c' }, { $literal: minC }] } })

@@ -339,7 +339,9 @@ export class Transaction {
     assert(schemaTable !== undefined, 'a schema without a table of schemas')
     await this.patch(
       encodeDocumentId(schemaTable.number, violation.schema.rowId),
-      new Map([['state', createObject(Object.entries({ state: 'failed', error: violation.error, tableName: table.name }))]]),
+      new Map([
+        ['state', createObject(Object.entries({ state: 'failed', error: violation.error, tableName: table.name }))],
+      ]),
       { scope: 'private' },
     )
   }
@@ -357,7 +359,10 @@ export class Transaction {
   }
 
   /** Reads one document; counts it and records its key. */
-  async #load(table: TableEntry, internalId: Uint8Array): Promise<{ base: StoredDocument | undefined; current: Document | null }> {
+  async #load(
+    table: TableEntry,
+    internalId: Uint8Array,
+  ): Promise<{ base: StoredDocument | undefined; current: Document | null }> {
     this.#reads.addKey(indexOf(table, byIdIndex).index, internalId)
     const own = this.#writes.find(table, internalId)
     let base: StoredDocument | undefined
@@ -372,7 +377,11 @@ export class Transaction {
     return { base, current }
   }
 
-  async #loadForWrite(id: string, method: Exclude<Method, 'get'>, options: AccessOptions): Promise<Loaded & { current: Document }> {
+  async #loadForWrite(
+    id: string,
+    method: Exclude<Method, 'get'>,
+    options: AccessOptions,
+  ): Promise<Loaded & { current: Document }> {
     this.#assertWritable()
     const target = this.#resolveId(id, method, options)
     if (target === undefined) throw new BadRequest('InvalidArgument', `Table for ID "${id}" not found`)
@@ -388,7 +397,11 @@ export class Transaction {
   }
 
   /** The table and internal id of an id text; undefined if its number is no table's. Throws the developer's error. */
-  #resolveId(text: string, method: Method, options: AccessOptions): { table: TableEntry; internalId: Uint8Array } | undefined {
+  #resolveId(
+    text: string,
+    method: Method,
+    options: AccessOptions,
+  ): { table: TableEntry; internalId: Uint8Array } | undefined {
     const scope = options.scope ?? 'user'
     const call = scope === 'system' ? `db.system.${method}` : `db.${method}`
     const { tableNumber, internalId } = decodeIdArgument(text, call)
@@ -516,12 +529,15 @@ const everything = { from: new Uint8Array(0), to: undefined }
 
 /** The index of that name; every table has the built-in ones. */
 export function indexOf(table: TableEntry, descriptor: string): IndexEntry {
-  const entry = descriptor === byIdIndex ? table.indexes[0] : table.indexes.find((index) => index.descriptor === descriptor)
+  const entry =
+    descriptor === byIdIndex ? table.indexes[0] : table.indexes.find((index) => index.descriptor === descriptor)
   assert(entry !== undefined && entry.descriptor === descriptor, `${table.name} has no index ${descriptor}`)
   return entry
 }
 
-const virtualNames: ReadonlyMap<string, string> = new Map(Array.from(virtualTables, ([virtual, table]) => [table, virtual]))
+const virtualNames: ReadonlyMap<string, string> = new Map(
+  Array.from(virtualTables, ([virtual, table]) => [table, virtual]),
+)
 
 /** The name by which functions know a table. */
 function shownName(table: TableEntry): string {
@@ -538,7 +554,10 @@ function withSystemFields(fields: ValueObject, id: string, creationTime: number)
 function checkSystemFields(fields: ValueObject, current: Document): void {
   const id = fields['_id']
   if (id !== undefined && id !== current.id) {
-    throw new BadRequest('InvalidIdError', `Provided document ID ${current.id} doesn't match '_id' field ${renderId(id)}`)
+    throw new BadRequest(
+      'InvalidIdError',
+      `Provided document ID ${current.id} doesn't match '_id' field ${renderId(id)}`,
+    )
   }
   const creationTime = fields['_creationTime']
   if (creationTime !== undefined && !valuesEqual(creationTime, current.creationTime)) {
@@ -553,7 +572,10 @@ function renderId(id: Value): string {
   return typeof id === 'string' ? id : renderValue(id)
 }
 
-function decodeIdArgument(text: string, call: string): { readonly tableNumber: number; readonly internalId: Uint8Array } {
+function decodeIdArgument(
+  text: string,
+  call: string,
+): { readonly tableNumber: number; readonly internalId: Uint8Array } {
   try {
     return decodeDocumentId(text)
   } catch (error) {

@@ -1,4 +1,4 @@
-import { valuesEqual, type Validator } from '@concave/values'
+import { kindOf, valuesEqual, type Validator, type ValueKind } from '@concave/values'
 
 /**
  * True only if every value that `inner` accepts is accepted by `outer`: documents that `inner` was enforced on need no
@@ -8,21 +8,19 @@ export function isSubset(inner: Validator, outer: Validator): boolean {
   if (outer.type === 'any') return true
   if (inner.type === 'union') return inner.members.every((member) => isSubset(member, outer))
   if (outer.type === 'union') return outer.members.some((member) => isSubset(inner, member))
-  switch (inner.type) {
-    case 'literal':
-      if (outer.type === 'literal') return valuesEqual(inner.value, outer.value)
-      return outer.type === literalKind(inner.value)
-    case 'id':
-      return outer.type === 'string' || (outer.type === 'id' && outer.tableName === inner.tableName)
-    case 'array':
-      return outer.type === 'array' && isSubset(inner.element, outer.element)
-    case 'record':
-      return outer.type === 'record' && isSubset(inner.keys, outer.keys) && isSubset(inner.values, outer.values)
-    case 'object':
-      return outer.type === 'object' && isObjectSubset(inner, outer)
-    default:
-      return outer.type === inner.type
+  if (inner.type === 'literal') {
+    if (outer.type === 'literal') return valuesEqual(inner.value, outer.value)
+    return outer.type === literalKinds[kindOf(inner.value)]
   }
+  if (inner.type === 'id') {
+    return outer.type === 'string' || (outer.type === 'id' && outer.tableName === inner.tableName)
+  }
+  if (inner.type === 'array') return outer.type === 'array' && isSubset(inner.element, outer.element)
+  if (inner.type === 'record') {
+    return outer.type === 'record' && isSubset(inner.keys, outer.keys) && isSubset(inner.values, outer.values)
+  }
+  if (inner.type === 'object') return outer.type === 'object' && isObjectSubset(inner, outer)
+  return outer.type === inner.type
 }
 
 type ObjectValidator = Extract<Validator, { type: 'object' }>
@@ -39,17 +37,10 @@ function isObjectSubset(inner: ObjectValidator, outer: ObjectValidator): boolean
   return true
 }
 
-function literalKind(value: unknown): Validator['type'] | undefined {
-  switch (typeof value) {
-    case 'string':
-      return 'string'
-    case 'number':
-      return 'number'
-    case 'bigint':
-      return 'bigint'
-    case 'boolean':
-      return 'boolean'
-    default:
-      return value === null ? 'null' : undefined
-  }
+const literalKinds: Partial<Record<ValueKind, Validator['type']>> = {
+  null: 'null',
+  int64: 'bigint',
+  float64: 'number',
+  boolean: 'boolean',
+  string: 'string',
 }

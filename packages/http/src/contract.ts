@@ -186,14 +186,14 @@ type ResponseCheck = { readonly status: number; readonly check: ValidateFunction
 function compileResponses(operation: ContractOperation, schemas: ContractSchemas, pointer: string): ResponseCheck[] {
   return Object.entries(operation.responses).map(([status, response]) => ({
     status: Number(status),
-    check:
-      response.content && schemas.compileAt(`${pointer}/responses/${status}/content/application~1json/schema`),
+    check: response.content && schemas.compileAt(`${pointer}/responses/${status}/content/application~1json/schema`),
   }))
 }
 
 function checkReply(operationId: string, reply: HttpReply, checks: readonly ResponseCheck[]): void {
   const described = checks.find(({ status }) => status === reply.status)
-  if (described === undefined) throw new AssertionError(`"${operationId}" answered ${reply.status}, not in the contract.`)
+  if (described === undefined)
+    throw new AssertionError(`"${operationId}" answered ${reply.status}, not in the contract.`)
   if (described.check === undefined) {
     assert(reply.body.kind === 'empty', `"${operationId}" must answer without content.`)
     return

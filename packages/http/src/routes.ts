@@ -86,7 +86,9 @@ async function route(
     case 'found': {
       const maxBodyBytes = options.maxBodyBytes ?? httpLimits.maxBodyBytes
       const { params } = match
-      return await match.handler(openRequest({ request, response, method, path, query, params, requestId, maxBodyBytes }))
+      return await match.handler(
+        openRequest({ request, response, method, path, query, params, requestId, maxBodyBytes }),
+      )
     }
   }
 }

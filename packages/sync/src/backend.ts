@@ -38,7 +38,7 @@ export type LiveSubscription = {
 }
 
 export type MutationOutcome = CallOutcome & {
-  /** Commit timestamp of a success. */
+  /** Commit timestamp of a success, or a later one that is published; undefined after an error. */
   readonly ts: bigint | undefined
 }
 
@@ -58,7 +58,8 @@ export interface SyncBackend {
   runQuery(call: FunctionCall, journal: string | null, at: bigint): Promise<LiveQuery>
   /**
    * Runs once per (sessionId, requestNumber); a repeat answers the recorded outcome. Rejects only for system failures.
-   * `onApplied` is called with the commit's timestamp before anybody can see the commit.
+   * `onApplied` is called with the commit's timestamp before anybody can see the commit, but not for a repeat. When the
+   * promise resolves, the commit is published: `latestTs()` has reached it.
    */
   runMutation(
     call: FunctionCall,

@@ -1,16 +1,23 @@
 /** Server messages as text. Results arrive as JSON text and go out unparsed. */
+import { assert } from '@concave/base'
 import { encodeTs } from '@concave/protocol'
 import type { CallOutcome, MutationOutcome } from './backend.ts'
 
 export type Version = { readonly querySet: number; readonly identity: number; readonly ts: bigint }
 
-/** What a query shows its client: one entry of a transition. */
-export function queryModification(queryId: number, outcome: CallOutcome, journal: string | null): string {
+/** One entry of a transition; `queryModificationFor` gives it the id that a client knows the query by. */
+export type QueryModification = { readonly type: 'QueryUpdated' | 'QueryFailed'; readonly rest: string }
+
+/** What a query shows its clients. */
+export function queryModification(outcome: CallOutcome, journal: string | null): QueryModification {
   const tail = `"logLines":${JSON.stringify(outcome.logLines)},"journal":${JSON.stringify(journal)}}`
-  if (outcome.kind === 'success') {
-    return `{"type":"QueryUpdated","queryId":${queryId},"value":${outcome.valueText},${tail}`
-  }
-  return `{"type":"QueryFailed","queryId":${queryId},"errorMessage":${JSON.stringify(outcome.message)},${errorData(outcome)}${tail}`
+  if (outcome.kind === 'success') return { type: 'QueryUpdated', rest: `"value":${outcome.valueText},${tail}` }
+  const rest = `"errorMessage":${JSON.stringify(outcome.message)},${errorData(outcome)}${tail}`
+  return { type: 'QueryFailed', rest }
+}
+
+export function queryModificationFor(queryId: number, { type, rest }: QueryModification): string {
+  return `{"type":"${type}","queryId":${queryId},${rest}`
 }
 
 export function queryRemoved(queryId: number): string {
@@ -36,8 +43,8 @@ export function mutationResponse(requestId: number, outcome: MutationOutcome): s
   const head = `{"type":"MutationResponse","requestId":${requestId}`
   const logLines = `"logLines":${JSON.stringify(outcome.logLines)}}`
   if (outcome.kind === 'success') {
-    const ts = JSON.stringify(encodeTs(outcome.ts ?? 0n))
-    return `${head},"success":true,"result":${outcome.valueText},"ts":${ts},${logLines}`
+    assert(outcome.ts !== undefined, 'A successful mutation has a timestamp.')
+    return `${head},"success":true,"result":${outcome.valueText},"ts":"${encodeTs(outcome.ts)}",${logLines}`
   }
   return `${head},"success":false,"result":${JSON.stringify(outcome.message)},"ts":null,${errorData(outcome)}${logLines}`
 }
@@ -59,7 +66,7 @@ export function fatalError(message: string): string {
 
 export const ping = '{"type":"Ping"}'
 
-/** Parts of a transition that is too long for one message; the client puts them together. */
+/** Parts of at most `maxLength` ≥ 2 code units of a transition that is too long for one message; the client joins them. */
 export function* chunks(text: string, maxLength: number): Iterable<string> {
   const parts: string[] = []
   for (let start = 0; start < text.length; ) {

@@ -17,6 +17,8 @@ export class SyncServer {
     noServer: true,
     maxPayload: syncLimits.maxMessageBytes,
     perMessageDeflate: { threshold: 4096 },
+    // The protocol has no subprotocols; browsers fail a connection that names one they did not offer.
+    handleProtocols: () => false,
   })
   readonly #sessions = new Set<SyncSession>()
   #ticks = 0
@@ -37,18 +39,24 @@ export class SyncServer {
     const path = (request.url ?? '').replace(/\?.*$/, '').replace(/\/+/g, '/')
     const match = /^\/api\/(?:([^/]+)\/)?sync$/.exec(path)
     if (match === null) {
+      // Without a listener a client that is gone already would end the process.
+      socket.on('error', (error) => this.#log.debug({ err: error }, 'A socket failed.'))
       socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
       return
     }
     this.#sockets.handleUpgrade(request, socket, head, (client) => this.#accept(client, match[1]))
   }
 
-  /** Closes every session with a reason that makes clients come back soon. */
+  /** Refuses new sockets and closes every session with a reason that makes clients come back soon. Calls go on. */
   close(code = 1012, reason = 'ServerShutdown'): void {
     clearInterval(this.#ticker)
     this.#ticker = undefined
-    for (const session of this.#sessions) session.close(code, reason)
+    const closing = [...this.#sessions]
+    for (const session of closing) session.close(code, reason)
     this.#sockets.close()
+    setTimeout(() => {
+      for (const session of closing) session.terminate()
+    }, syncLimits.closeGraceMs).unref()
   }
 
   #accept(socket: WebSocket, npmVersion: string | undefined): void {

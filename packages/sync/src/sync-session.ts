@@ -5,8 +5,9 @@
  * Invariants: every result a client holds after a transition is right at its `endVersion.ts`; a transition never shows
  * a commit of an own mutation before that mutation's response went out; every response is followed by a transition.
  */
-import { createHash } from 'node:crypto'
-import { type Clock, type Log, PlatformError } from '@concave/base'
+import { createHash, randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { assert, type Clock, type Log, PlatformError } from '@concave/base'
 import {
   anonymous,
   type AuthenticateMessage,
@@ -18,24 +19,16 @@ import {
   type ModifyQuerySetMessage,
   parseFunctionPath,
 } from '@concave/protocol'
+import { parseJson } from '@concave/values'
 import type { WebSocket } from 'ws'
-import type { AuthToken, CallOutcome, FunctionCall, LiveSubscription, SyncBackend } from './backend.ts'
+import type { AuthToken, FunctionCall, LiveQuery, SyncBackend } from './backend.ts'
+import { closingFor, isTemporary } from './close-codes.ts'
 import * as frames from './frames.ts'
-import { closeCodeFor } from './close-codes.ts'
+import { Inbox } from './inbox.ts'
 import { syncLimits } from './limits.ts'
-
-type WatchedQuery = {
-  readonly queryId: number
-  readonly udfPath: string
-  readonly args: unknown
-  readonly componentPath: string
-  journal: string | null
-  /** What the client was last told on this connection, as a digest. */
-  shown: string | undefined
-  subscription: LiveSubscription | undefined
-}
-
-type QueryChange = { readonly kind: 'add'; readonly query: WatchedQuery } | { readonly kind: 'remove'; readonly queryId: number }
+import { MutationQueue } from './mutation-queue.ts'
+import { Outbox } from './outbox.ts'
+import { QuerySet, type WatchedQuery } from './query-set.ts'
 
 export type SyncSessionOptions = {
   readonly socket: WebSocket
@@ -46,49 +39,59 @@ export type SyncSessionOptions = {
   readonly knowsChunks: boolean
 }
 
+type AdminToken = Extract<AuthToken, { kind: 'admin' }>
+
 export class SyncSession {
   readonly #socket: WebSocket
   readonly #backend: SyncBackend
   readonly #clock: Clock
   readonly #log: Log
-  readonly #knowsChunks: boolean
+  readonly #inbox: Inbox
+  readonly #outbox: Outbox
+  readonly #queries: QuerySet
+  readonly #mutations = new MutationQueue()
+  #runningActions = 0
 
   #sessionId: string | undefined
+  /** Stands in for the session id of clients that send no `Connect`, in request ids only. */
+  readonly #fallbackId = randomUUID()
+  /** The client was connected before: it may repeat mutations that have run. */
+  #isResumed = false
   #clientClockSkewMs: number | undefined
+
   #identity: Identity = anonymous
-  #adminToken: AuthToken | undefined
-  #adminCheckedAtMs = 0
+  #identityChanged = false
+  #admin: { readonly token: AdminToken; readonly checkedAtMs: number } | undefined
+
   /** Versions of the last messages read; they run ahead of what was sent. */
   #received = { querySet: 0, identity: 0 }
   #sent: frames.Version = { querySet: 0, identity: 0, ts: 0n }
-  readonly #changes: QueryChange[] = []
-  readonly #queries = new Map<number, WatchedQuery>()
-  #identityChanged = false
 
-  #inbox: Promise<void> = Promise.resolve()
-  #mutations: Promise<void> = Promise.resolve()
-  #waitingMutations = 0
-  #runningActions = 0
-  /** Commit of the running mutation once it is applied: no transition at or past it may go out before the response. */
-  #unansweredTs: bigint | undefined
-  #answered: PromiseWithResolvers<void> | undefined
-
-  #mayTransition = false
+  #firstTransition: 'waiting' | 'allowed' | 'sent' = 'waiting'
+  #firstTransitionTimer: NodeJS.Timeout | undefined
   #isDue = false
   #isTransitioning = false
-  #unsentTransitions = 0
+  /** Timestamp of the transition that is being computed. */
+  #computingTs: bigint | undefined
   #isClosed = false
-  #lastSentMs: number
   #lastHeardMs: number
 
   constructor(options: SyncSessionOptions) {
-    this.#socket = options.socket
+    const { socket, clock, log } = options
+    this.#socket = socket
     this.#backend = options.backend
-    this.#clock = options.clock
-    this.#log = options.log
-    this.#knowsChunks = options.knowsChunks
-    this.#lastSentMs = this.#lastHeardMs = options.clock.monotonicMs()
-    const { socket } = options
+    this.#clock = clock
+    this.#log = log
+    this.#lastHeardMs = clock.monotonicMs()
+    this.#inbox = new Inbox({
+      maxWaiting: syncLimits.maxWaitingMessages,
+      onFull: () => socket.pause(),
+      onDrained: () => socket.resume(),
+      onFailure: (error) => this.#fail(error),
+    })
+    const onRoom = (): void => void this.#transitionWhileDue()
+    this.#outbox = new Outbox({ socket, clock, log, knowsChunks: options.knowsChunks, onRoom })
+    this.#queries = new QuerySet(() => this.#schedule())
     socket.on('message', (data: Buffer, isBinary: boolean) => this.#receive(data, isBinary))
     socket.on('pong', () => (this.#lastHeardMs = this.#clock.monotonicMs()))
     socket.on('error', (error) => this.#log.debug({ err: error }, 'A socket failed.'))
@@ -97,15 +100,16 @@ export class SyncSession {
 
   /** Called about once a second: keepalive, silence, and admin keys that were revoked meanwhile. */
   tick(): void {
+    if (this.#isClosed) return
     const now = this.#clock.monotonicMs()
     if (now - this.#lastHeardMs > syncLimits.silenceMs) {
       this.#socket.terminate()
       return
     }
-    if (now - this.#lastSentMs >= syncLimits.pingAfterMs) this.#send(frames.ping)
-    if (this.#adminToken !== undefined && now - this.#adminCheckedAtMs >= syncLimits.recheckAdminMs) {
-      this.#adminCheckedAtMs = now
-      void this.#enqueue(() => this.#recheckAdmin())
+    if (now - this.#outbox.lastSentMs >= syncLimits.pingAfterMs) this.#send(frames.ping)
+    if (this.#admin !== undefined && now - this.#admin.checkedAtMs >= syncLimits.recheckAdminMs) {
+      this.#admin = { token: this.#admin.token, checkedAtMs: now }
+      this.#inbox.add(() => this.#recheckAdmin())
     }
   }
 
@@ -114,27 +118,34 @@ export class SyncSession {
   }
 
   /** Ends the connection; the client comes back by itself unless it was told a fatal error. */
-  close(code: number, reason: string): void {
+  close(code: number | undefined, reason: string): void {
     if (this.#isClosed) return
     this.#end()
-    this.#socket.close(code, reason)
+    if (code === undefined) this.#socket.close()
+    else this.#socket.close(code, reason)
+  }
+
+  /** Cuts the connection of a client that does not answer the closing handshake. */
+  terminate(): void {
+    this.#socket.terminate()
   }
 
   // Messages in
 
   #receive(data: Buffer, isBinary: boolean): void {
     this.#lastHeardMs = this.#clock.monotonicMs()
+    if (this.#isClosed) return
     if (isBinary) {
       this.#fatal('Received a binary message; the sync protocol is text.')
       return
     }
     const message = this.#parse(data)
-    if (message !== undefined) void this.#enqueue(() => this.#handle(message))
+    if (message !== undefined) this.#inbox.add(() => this.#handle(message))
   }
 
   #parse(data: Buffer): ClientMessage | undefined {
     try {
-      return clientMessageSchema.parse(JSON.parse(data.toString('utf8')))
+      return clientMessageSchema.parse(parseJson(data.toString('utf8')))
     } catch (error) {
       this.#log.debug({ err: error }, 'Received a message that is not part of the protocol.')
       this.#fatal('WSMessageInvalidJson: Received a message that could not be understood.')
@@ -142,25 +153,12 @@ export class SyncSession {
     }
   }
 
-  /** Messages are handled strictly in order: a mutation after an Authenticate runs as the new identity. */
-  #enqueue(handle: () => Promise<void> | void): Promise<void> {
-    this.#inbox = this.#inbox.then(async () => {
-      if (this.#isClosed) return
-      try {
-        await handle()
-      } catch (error) {
-        this.#fail(error)
-      }
-    })
-    return this.#inbox
-  }
-
-  async #handle(message: ClientMessage): Promise<void> {
+  #handle(message: ClientMessage): Promise<void> | void {
     switch (message.type) {
       case 'Connect':
         return this.#connect(message)
       case 'Authenticate':
-        return await this.#authenticate(message)
+        return this.#authenticate(message)
       case 'ModifyQuerySet':
         return this.#modifyQuerySet(message)
       case 'Mutation':
@@ -173,12 +171,17 @@ export class SyncSession {
   }
 
   #connect(message: ConnectMessage): void {
+    if (this.#sessionId !== undefined) {
+      this.#fatal('Received a second Connect message on one connection.')
+      return
+    }
     this.#sessionId = message.sessionId
+    this.#isResumed = message.connectionCount > 0
     if (message.clientTs !== undefined && message.clientTs > 0) {
       this.#clientClockSkewMs = Math.round(message.clientTs - this.#clock.nowMs())
     }
     if ((message.maxObservedTimestamp ?? 0n) > this.#backend.latestTs()) {
-      // It has seen a commit that this database does not have. Timestamps catch up with the clock; it may try again.
+      this.#log.warn({ sessionId: message.sessionId }, 'A client has seen a commit that this database does not have.')
       this.close(1011, 'InternalServerError')
     }
   }
@@ -195,31 +198,47 @@ export class SyncSession {
       this.#refuseToken(token, error)
       return
     }
-    this.#adminToken = token.kind === 'admin' ? token : undefined
-    this.#adminCheckedAtMs = this.#clock.monotonicMs()
+    if (this.#isClosed) return
+    this.#admin = token.kind === 'admin' ? { token, checkedAtMs: this.#clock.monotonicMs() } : undefined
     this.#received.identity += 1
     this.#identityChanged = true
     this.#schedule()
-    if (!this.#mayTransition) setTimeout(() => this.#allowTransitions(), syncLimits.firstTransitionMs).unref()
+    if (this.#firstTransition !== 'waiting') return
+    clearTimeout(this.#firstTransitionTimer)
+    this.#firstTransitionTimer = setTimeout(() => this.#allowTransitions(), syncLimits.firstTransitionMs)
+    this.#firstTransitionTimer.unref()
   }
 
   #refuseToken(token: AuthToken, error: unknown): void {
-    if (!(error instanceof PlatformError) || error.status >= 500) throw error
+    if (!(error instanceof PlatformError) || error.status >= 500 || isTemporary(error)) throw error
     // The CLI waits for ever after an AuthError, so a bad key is final.
-    if (token.kind === 'admin') {
-      this.#fatal(error.message)
-      return
-    }
-    this.#send(frames.authError(error.message, this.#sent.identity, true))
-    this.close(1000, '')
+    if (token.kind === 'admin') this.#fatal(error.message)
+    else this.#refuseIdentity(error.message, { authUpdateAttempted: true })
+  }
+
+  /** The client compares `baseVersion` with the identity it was last told, so it is that of the last transition. */
+  #refuseIdentity(message: string, { authUpdateAttempted }: { readonly authUpdateAttempted: boolean }): void {
+    this.#send(frames.authError(message, this.#sent.identity, authUpdateAttempted))
+    this.close(undefined, '')
+  }
+
+  /** True if the token of `identity` has run out; the client has then been told. */
+  #refuseExpired(identity: Identity): boolean {
+    if (identity.kind !== 'user' || identity.expiresAtMs === undefined) return false
+    if (this.#clock.nowMs() < identity.expiresAtMs) return false
+    this.#refuseIdentity('Convex token identity expired', { authUpdateAttempted: false })
+    return true
   }
 
   async #recheckAdmin(): Promise<void> {
-    if (this.#adminToken === undefined) return
+    const token = this.#admin?.token
+    if (token === undefined) return
     try {
-      await this.#backend.authenticate(this.#adminToken)
+      await this.#backend.authenticate(token)
     } catch (error) {
-      this.#refuseToken(this.#adminToken, error)
+      const isRefusal = error instanceof PlatformError && error.status < 500 && !isTemporary(error)
+      if (isRefusal) this.#refuseToken(token, error)
+      else this.#log.warn({ err: error }, 'An admin key could not be checked again; it stays in use until the next check.')
     }
   }
 
@@ -228,24 +247,10 @@ export class SyncSession {
       this.#fatal(`BaseVersionMismatch: Base version ${message.baseVersion} does not match ${this.#received.querySet}.`)
       return
     }
-    for (const change of message.modifications) {
-      if (change.type === 'Remove') {
-        this.#changes.push({ kind: 'remove', queryId: change.queryId })
-        continue
-      }
-      parseFunctionPath(change.udfPath)
-      this.#changes.push({
-        kind: 'add',
-        query: {
-          queryId: change.queryId,
-          udfPath: change.udfPath,
-          args: change.args.length === 1 ? change.args[0] : change.args,
-          componentPath: change.componentPath ?? '',
-          journal: change.journal ?? null,
-          shown: undefined,
-          subscription: undefined,
-        },
-      })
+    if (!this.#queries.modify(message.modifications)) {
+      this.#log.warn({}, 'A client added a query twice or removed one that it did not watch.')
+      this.close(1011, 'InternalServerError')
+      return
     }
     this.#received.querySet = message.newVersion
     this.#schedule()
@@ -255,30 +260,35 @@ export class SyncSession {
   // Calls
 
   #mutate(message: CallMessage): void {
-    if (this.#waitingMutations >= syncLimits.maxWaitingMutations) {
+    if (this.#mutations.size >= syncLimits.maxWaitingMutations) {
       this.close(1013, 'TooManyConcurrentMutations')
       return
     }
-    this.#waitingMutations += 1
     const call = this.#toCall(message)
     const session =
       this.#sessionId === undefined ? undefined : { sessionId: this.#sessionId, requestNumber: message.requestId }
-    this.#mutations = this.#mutations.then(async () => {
-      if (this.#isClosed) return
-      const answered = (this.#answered = Promise.withResolvers<void>())
-      try {
-        const outcome = await this.#backend.runMutation(call, session, (ts) => (this.#unansweredTs = ts))
-        this.#send(frames.mutationResponse(message.requestId, outcome))
-      } catch (error) {
-        this.#fail(error)
-      } finally {
-        this.#waitingMutations -= 1
-        this.#unansweredTs = undefined
-        answered.resolve()
-      }
-      this.#schedule()
-      this.#allowTransitions()
-    })
+    const mayBeRepeat = this.#isResumed && this.#firstTransition !== 'sent'
+    this.#mutations.add(
+      async (onApplied) => {
+        if (this.#refuseExpired(call.identity)) return
+        try {
+          const outcome = await this.#backend.runMutation(call, session, onApplied)
+          this.#send(frames.mutationResponse(message.requestId, outcome))
+          this.#answered(outcome.ts)
+        } catch (error) {
+          this.#fail(error)
+        }
+      },
+      { mayBeRepeat },
+    )
+  }
+
+  /** Sees to the transition that a mutation's response needs after it: the one being computed will do if it covers `ts`. */
+  #answered(ts: bigint | undefined): void {
+    assert(ts === undefined || ts <= this.#backend.latestTs(), 'A mutation is answered when its commit is published.')
+    const isCovered = ts !== undefined && this.#computingTs !== undefined && ts <= this.#computingTs
+    if (!isCovered) this.#schedule()
+    this.#allowTransitions()
   }
 
   #act(message: CallMessage): void {
@@ -286,16 +296,23 @@ export class SyncSession {
       this.close(1013, 'TooManyInflightActionsForSingleClient')
       return
     }
+    const call = this.#toCall(message)
+    if (this.#refuseExpired(call.identity)) return
     this.#runningActions += 1
-    this.#backend
-      .runAction(this.#toCall(message))
-      .then((outcome) => this.#send(frames.actionResponse(message.requestId, outcome)))
-      .catch((error: unknown) => this.#fail(error))
-      .finally(() => {
-        this.#runningActions -= 1
-        this.#schedule()
-        this.#allowTransitions()
-      })
+    void this.#runAction(message.requestId, call)
+  }
+
+  async #runAction(requestId: number, call: FunctionCall): Promise<void> {
+    try {
+      const outcome = await this.#backend.runAction(call)
+      this.#send(frames.actionResponse(requestId, outcome))
+      this.#schedule()
+      this.#allowTransitions()
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#runningActions -= 1
+    }
   }
 
   #toCall(message: CallMessage): FunctionCall {
@@ -304,8 +321,14 @@ export class SyncSession {
       componentPath: message.componentPath ?? '',
       args: message.args.length === 1 ? message.args[0] : message.args,
       identity: this.#identity,
-      requestId: requestIdOf(this.#sessionId ?? '', message.requestId),
+      requestId: this.#requestIdOf(String(message.requestId)),
     }
+  }
+
+  /** Repeats of a request have the same id, and a log reader who knows session and number can compute it (§1.10). */
+  #requestIdOf(request: string): string {
+    const text = `${this.#sessionId ?? this.#fallbackId}|${request}`
+    return createHash('sha256').update(text).digest('hex').slice(0, 16)
   }
 
   // Transitions
@@ -315,8 +338,10 @@ export class SyncSession {
     void this.#transitionWhileDue()
   }
 
+  /** Called when the query set, or proof that none is coming, is there: an earlier transition would show no results. */
   #allowTransitions(): void {
-    this.#mayTransition = true
+    if (this.#firstTransition !== 'waiting') return
+    this.#firstTransition = 'allowed'
     void this.#transitionWhileDue()
   }
 
@@ -324,9 +349,8 @@ export class SyncSession {
     if (this.#isTransitioning) return
     this.#isTransitioning = true
     try {
-      while (this.#isDue && this.#mayTransition && !this.#isClosed) {
-        // Invalidations meanwhile collapse into the next transition; sending calls back here.
-        if (this.#unsentTransitions >= syncLimits.maxUnsentTransitions) return
+      // What is invalidated meanwhile collapses into the next transition; sending one calls back here.
+      while (this.#mayTransition()) {
         this.#isDue = false
         await this.#transition()
       }
@@ -337,101 +361,79 @@ export class SyncSession {
     }
   }
 
+  #mayTransition(): boolean {
+    const isAllowed = this.#firstTransition !== 'waiting' && !this.#isClosed
+    return isAllowed && this.#isDue && this.#outbox.hasRoomForTransition
+  }
+
   async #transition(): Promise<void> {
-    const modifications: string[] = []
-    const { querySet, identity } = this.#received
-    this.#applyChanges(modifications)
+    // Messages that are read from here on belong to the next transition.
+    const { querySet, identity: identityVersion } = this.#received
+    const identity = this.#identity
+    if (this.#refuseExpired(identity)) return
+    this.#queries.applyChanges()
     if (this.#identityChanged) {
       this.#identityChanged = false
-      for (const query of this.#queries.values()) dropSubscription(query)
+      this.#queries.dropSubscriptions()
     }
-    const ts = this.#backend.latestTs()
-    const stale = [...this.#queries.values()].filter((query) => query.subscription?.isValid !== true)
-    const fresh = await mapLimited(stale, syncLimits.parallelQueries, (query) => this.#run(query, ts))
-    // A commit of our own mutation that this transition would show: its response goes first.
-    while (this.#unansweredTs !== undefined && this.#unansweredTs <= ts) await this.#answered?.promise
+    const ts = await this.#refreshQueries(identity)
+    if (this.#isResumed && this.#firstTransition !== 'sent') {
+      await delay(syncLimits.repeatsArriveMs, undefined, { ref: false })
+    }
+    await this.#mutations.whenMayShow(ts)
+    this.#computingTs = undefined
     if (this.#isClosed) return
-    for (const text of fresh) if (text !== undefined) modifications.push(text)
-    this.#sendTransition({ querySet, identity, ts }, modifications)
+    this.#sendTransition({ querySet, identity: identityVersion, ts })
   }
 
-  #applyChanges(modifications: string[]): void {
-    for (const change of this.#changes.splice(0)) {
-      if (change.kind === 'add') {
-        if (this.#queries.has(change.query.queryId)) throw new Error(`query ${change.query.queryId} was added twice`)
-        this.#queries.set(change.query.queryId, change.query)
-        continue
+  /** Returns the timestamp at which all results are right. Failures of the system are retried, at a newer timestamp. */
+  async #refreshQueries(identity: Identity): Promise<bigint> {
+    for (let attempt = 1; ; attempt += 1) {
+      const ts = this.#backend.latestTs()
+      this.#computingTs = ts
+      try {
+        await this.#queries.refresh((query, journal) => this.#runQuery(query, journal, identity, ts))
+        return ts
+      } catch (error) {
+        if (this.#isClosed) return ts
+        if (!isTemporary(error) || attempt >= syncLimits.maxQueryAttempts) throw error
+        this.#log.warn({ err: error, attempt }, 'The queries of a session could not be run; trying again.')
+        await delay(syncLimits.queryRetryMs * 2 ** (attempt - 1), undefined, { ref: false })
       }
-      const query = this.#queries.get(change.queryId)
-      if (query === undefined) throw new Error(`query ${change.queryId} was removed but never added`)
-      dropSubscription(query)
-      this.#queries.delete(change.queryId)
-      modifications.push(frames.queryRemoved(change.queryId))
     }
   }
 
-  /** Runs a query and subscribes to its result. The modification to send, or undefined when the client has it already. */
-  async #run(query: WatchedQuery, ts: bigint): Promise<string | undefined> {
-    const call: FunctionCall = {
-      path: parseFunctionPath(query.udfPath),
-      componentPath: query.componentPath,
-      args: query.args,
-      identity: this.#identity,
-      requestId: requestIdOf(this.#sessionId ?? '', query.queryId),
-    }
-    const live = await this.#backend.runQuery(call, query.journal, ts)
-    if (this.#isClosed) return undefined
-    dropSubscription(query)
-    query.journal = live.journal
-    query.subscription = live.subscribe(() => this.#schedule())
-    const digest = digestOf(live.outcome)
-    if (digest === query.shown) return undefined
-    query.shown = digest
-    return frames.queryModification(query.queryId, live.outcome, live.journal)
+  async #runQuery(query: WatchedQuery, journal: string | null, identity: Identity, ts: bigint): Promise<LiveQuery> {
+    const { path, componentPath, args } = query
+    // Query ids and request ids are counted apart; the word keeps their hashes apart.
+    const requestId = this.#requestIdOf(`query ${query.queryId}`)
+    return await this.#backend.runQuery({ path, componentPath, args, identity, requestId }, journal, ts)
   }
 
-  #sendTransition(end: frames.Version, modifications: readonly string[]): void {
+  #sendTransition(end: frames.Version): void {
+    assert(end.ts >= this.#sent.ts, 'The time of a session does not go back.')
     const text = frames.transition({
       start: this.#sent,
       end,
-      modifications,
+      modifications: this.#queries.takeModifications(),
       clientClockSkewMs: this.#clientClockSkewMs,
       serverNs: this.#clock.nowNs(),
     })
     this.#sent = end
-    this.#unsentTransitions += 1
-    const isChunked = this.#knowsChunks && text.length > syncLimits.maxTransitionLength
-    const parts = isChunked ? [...frames.chunks(text, syncLimits.maxTransitionLength)] : [text]
-    const last = parts.length - 1
-    for (const [index, part] of parts.entries()) {
-      this.#send(part, index === last ? () => this.#transitionSent() : undefined)
-    }
+    this.#firstTransition = 'sent'
+    this.#outbox.sendTransition(text)
   }
 
-  #transitionSent(): void {
-    this.#unsentTransitions -= 1
-    void this.#transitionWhileDue()
-  }
+  // The end
 
-  // The socket
-
-  #send(text: string, onSent?: () => void): void {
-    if (this.#isClosed) return
-    if (this.#socket.bufferedAmount > syncLimits.maxBufferedBytes) {
-      this.close(1013, 'ClientTooSlow')
-      return
-    }
-    this.#lastSentMs = this.#clock.monotonicMs()
-    this.#socket.send(text, (error) => {
-      if (error !== undefined && error !== null) this.#log.debug({ err: error }, 'Could not send on a socket.')
-      onSent?.()
-    })
+  #send(text: string): void {
+    if (!this.#isClosed) this.#outbox.send(text)
   }
 
   /** A proven violation of the protocol: the client will not come back. */
   #fatal(message: string): void {
     this.#send(frames.fatalError(message))
-    this.close(1008, 'ProtocolError')
+    this.close(undefined, '')
   }
 
   /** A failure that is not an answer: the client reconnects and repeats what is open. */
@@ -441,16 +443,19 @@ export class SyncSession {
       this.#fatal(error.message)
       return
     }
-    const { code, reason } = closeCodeFor(error)
+    const { code, reason } = closingFor(error)
     if (code === 1011) this.#log.error({ err: error }, 'A sync session failed.')
+    else this.#log.warn({ err: error }, 'A sync session was ended.')
     this.close(code, reason)
   }
 
   #end(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    for (const query of this.#queries.values()) dropSubscription(query)
-    this.#queries.clear()
+    clearTimeout(this.#firstTransitionTimer)
+    this.#inbox.close()
+    this.#mutations.close()
+    this.#queries.close()
   }
 }
 
@@ -464,36 +469,4 @@ function readToken(message: AuthenticateMessage): AuthToken {
     case 'Admin':
       return { kind: 'admin', key: message.value ?? '', actingAs }
   }
-}
-
-function dropSubscription(query: WatchedQuery): void {
-  query.subscription?.close()
-  query.subscription = undefined
-}
-
-/** Repeats of a request have the same id, and a log reader who knows session and number can compute it. */
-function requestIdOf(sessionId: string, requestNumber: number): string {
-  return createHash('sha256').update(`${sessionId}|${requestNumber}`).digest('hex').slice(0, 16)
-}
-
-function digestOf(outcome: CallOutcome): string {
-  const parts =
-    outcome.kind === 'success'
-      ? ['s', outcome.valueText, ...outcome.logLines]
-      : ['e', outcome.message, outcome.dataText ?? '', ...outcome.logLines]
-  return createHash('sha256').update(JSON.stringify(parts)).digest('base64')
-}
-
-async function mapLimited<Item, Result>(
-  items: readonly Item[],
-  limit: number,
-  map: (item: Item) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = []
-  const queue = items.entries()
-  const worker = async (): Promise<void> => {
-    for (const [index, item] of queue) results[index] = await map(item)
-  }
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker))
-  return results
 }

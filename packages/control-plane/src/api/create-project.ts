@@ -21,7 +21,8 @@ export const createProject = operation<Input>('create project', async ({ project
   checkRegion(deploymentRegion)
   const { project, deployment } = await projects.create(input.principal, input.path.team_id, {
     name: projectName,
-    deploymentType: deploymentType === undefined || deploymentType === null ? undefined : checkCreatable(deploymentType),
+    deploymentType:
+      deploymentType === undefined || deploymentType === null ? undefined : checkCreatable(deploymentType),
   })
   const { id, slug } = project
   if (deployment === undefined) return jsonReply({ projectId: id, id, slug })

@@ -16,8 +16,7 @@ export const listProjects = operation<Input>('list projects', async ({ projects,
   const page = await projects.list(input.principal, input.path.team_id, { before, limit, search: q })
   const items = await store.read((tables) => projectResponses(tables, input.principal, page.projects))
   const { nextBefore } = page
-  const pagination =
-    nextBefore === undefined ? { hasMore: false } : { hasMore: true, nextCursor: String(nextBefore) }
+  const pagination = nextBefore === undefined ? { hasMore: false } : { hasMore: true, nextCursor: String(nextBefore) }
   return jsonReply({ items, pagination })
 })
 

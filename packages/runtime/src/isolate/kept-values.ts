@@ -4,7 +4,7 @@
  * import phase only, for `freeze` to walk.
  */
 import { state } from './execution-state.ts'
-import { assertMutable } from './frozen-state.ts'
+import { assertMutable, isFrozenObject, noteFrozenWrite } from './frozen-state.ts'
 import {
   defineHidden,
   getOwnPropertyDescriptor,
@@ -136,11 +136,27 @@ function installCollections(): void {
   }.set)
 }
 
+/** `Reflect` reports a refused write by `false`, which code may ignore: then the write is noted here. */
+function installReflect(): void {
+  for (const name of ['set', 'defineProperty', 'deleteProperty', 'setPrototypeOf']) {
+    const native = nativeMethod(Reflect, name)
+    const noting = {
+      [name](...args: unknown[]): unknown {
+        const isDone = reflectApply(native, undefined, args)
+        if (isDone === false && isFrozenObject(args[0])) noteFrozenWrite()
+        return isDone
+      },
+    }
+    replaceMethod(Reflect, name, noting[name] as Method)
+  }
+}
+
 /** Patches what would otherwise hide values from `freeze` or let frozen collections change. */
 export function installTracking(): void {
   installProxy()
   installBind()
   installCollections()
+  installReflect()
   // Fixed, so that no module can take them away from the others.
   reflectDefineProperty(globalThis, '__concave_keep', { value: keep })
   reflectDefineProperty(globalThis, '__concave_stateful', { value: markStateful })

@@ -17,12 +17,8 @@ export class Edits {
 
   apply(source: string): string {
     // Outer ranges open first and close last.
-    const opening = this.#opening.toSorted(
-      (a, b) => a.offset - b.offset || b.other - a.other || a.order - b.order,
-    )
-    const closing = this.#closing.toSorted(
-      (a, b) => a.offset - b.offset || b.other - a.other || b.order - a.order,
-    )
+    const opening = this.#opening.toSorted((a, b) => a.offset - b.offset || b.other - a.other || a.order - b.order)
+    const closing = this.#closing.toSorted((a, b) => a.offset - b.offset || b.other - a.other || b.order - a.order)
     const parts: string[] = []
     let copied = 0
     let open = 0

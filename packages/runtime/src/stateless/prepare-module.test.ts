@@ -32,6 +32,9 @@ describe('prepareModule', () => {
   })
 
   it('calls code that cannot be parsed fresh', () => {
-    expect(prepareModule('export const = 1', 'x.js').verdict).toEqual({ tier: 'fresh', reason: expect.stringContaining('x.js: cannot be parsed') })
+    expect(prepareModule('export const = 1', 'x.js').verdict).toEqual({
+      tier: 'fresh',
+      reason: expect.stringContaining('x.js: cannot be parsed'),
+    })
   })
 })

@@ -1,3 +1,44 @@
+/**
+ * Decides at push whether contexts of a module may serve one call after another (design.md §6), and rewrites the module
+ * so that the isolate can enforce it. One user's data must never be visible to the next call.
+ *
+ * The claim: after import everything that a later call can reach is immutable. Then nothing made by a call can become
+ * reachable from what persists, so it suffices to look at what exists when import ends. State can be in:
+ *
+ * 1. Properties of objects: the isolate freezes whatever reflection reaches from the namespaces of all modules, the
+ *    global object and all intrinsics.
+ * 2. Variables. Of a module: assigned by a function, the module is fresh (rewrite.ts). Of a function that runs during
+ *    import, seen by a closure: if a closure assigns it, or nothing can follow how it gets its values, the function
+ *    reports itself with `__concave_stateful`, which has an effect during import only. Handlers run later, so that their
+ *    local counters cost nothing.
+ * 3. Objects that only a variable, `this`, `arguments`, `new.target` or `super` of a closure holds: every such value
+ *    passes through `__concave_keep` before a closure can be handed out, and freezing starts from these values, too.
+ *    Where a value could be seen before (patterns that run foreign code, closures among parameters), rule 2 applies.
+ * 4. Private elements (private-names.ts): values are kept; fields that change after construction count as in 2. A derived
+ *    class could put private fields on frozen objects that its parent returns: fresh. A private method is a function
+ *    that only calls may name.
+ * 5. Bound functions and proxies: receiver, arguments, target and handler are kept (rules.ts).
+ * 6. Suspended code. Generators are refused by the isolate when reachable. An async function still suspended when
+ *    import ends can only be resumed by resolving functions: making a promise during import is reported; and see (d).
+ * 7. Code from strings, which is not rewritten: direct `eval` is fresh, `Function` during import reported; and see (e).
+ * 8. `import()`, `import.meta`, top-level await: fresh.
+ * 9. Internal state of objects: known classes in module bindings are fresh, others are the isolate's business.
+ *
+ * What the isolate has to guarantee:
+ * a. The two hooks cannot be replaced by user code. Microtasks are drained before import ends; no host promise is pending.
+ * b. Intrinsics that no property leads to (iterator prototypes, function kinds, setters inside descriptors) are frozen too.
+ * c. Objects with internal state refuse changes or make freezing fail, whatever their prototype is by then: collections,
+ *    dates, buffers, iterators, generators, promises, `Intl` formats (their cached function), and the isolate's classes.
+ *    Errors: V8's `stack` setter writes to frozen errors. `RegExp.prototype.compile` changes frozen expressions.
+ * d. Functions without source that are not intrinsic (resolving functions, bound functions it did not see) make it fail.
+ * e. The constructors of all four function kinds make no code during import.
+ * f. Nothing of the host outlives a call: console counters, timers, random state, `RegExp` statics, regex `lastIndex`.
+ * g. A context whose call was terminated is not used again.
+ *
+ * Semantics that differ: functions' source text, and a caught TypeError of a write to something frozen. That write would
+ * succeed in a fresh context; the isolate sees uncaught ones only.
+ */
+/* oxlint-disable typescript/switch-exhaustiveness-check -- syntax trees have some seventy kinds of nodes; `default` treats those that need nothing special */
 import type { Program } from 'acorn'
 import { Edits } from './edits.ts'
 import { Findings } from './findings.ts'
@@ -83,7 +124,12 @@ function optsIn({ body }: Program): boolean {
 const optInName = 'experimental_reuseContext'
 
 function isTrue(expression: Program['body'][number] | object | null | undefined): boolean {
-  const node = expression as { type?: string; value?: unknown; operator?: string; argument?: { value?: unknown } } | null
+  const node = expression as {
+    type?: string
+    value?: unknown
+    operator?: string
+    argument?: { value?: unknown }
+  } | null
   if (node?.type === 'Literal') return node.value === true
   return node?.type === 'UnaryExpression' && node.operator === '!' && node.argument?.value === 0
 }

@@ -5,7 +5,7 @@
 import type { AnyNode } from 'acorn'
 import type { Edits } from './edits.ts'
 import type { Findings } from './findings.ts'
-import { keepRange, mayAssignObject, type Insertions } from './rewrite.ts'
+import { keepAssigned, keepRange, type Insertions } from './rewrite.ts'
 import { isThis, type ClassInfo, type PrivateUse, type Unit } from './scopes.ts'
 import { isAnonymousDefinition } from './syntax.ts'
 
@@ -39,7 +39,11 @@ function checkUse(
   use: PrivateUse,
   info: ClassInfo,
   elements: readonly PrivateElement[],
-  { findings, insertions, edits }: { readonly findings: Findings; readonly insertions: Insertions; readonly edits: Edits },
+  {
+    findings,
+    insertions,
+    edits,
+  }: { readonly findings: Findings; readonly insertions: Insertions; readonly edits: Edits },
 ): void {
   if (use.member === undefined) return
   const named = elements.filter(({ key }) => key.type === 'PrivateIdentifier' && key.name === use.name)
@@ -52,7 +56,7 @@ function checkUse(
   const field = named.find((element) => element.type === 'PropertyDefinition')
   if (use.write === undefined || field === undefined) return
   if (isInitialWrite(use, info, field)) {
-    if (use.write.form === 'assign' && mayAssignObject(use.write.node)) keepRange(edits, use.write.node)
+    if (use.write.form === 'assign') keepAssigned(use.write.node, edits)
     return
   }
   const text = `the private field \`#${use.name}\` is changed after construction.`
@@ -67,7 +71,11 @@ function checkUse(
 }
 
 /** `this.#name = value` in the constructor itself, where `this` is an object just made. */
-function isInitialWrite({ unit, member, write }: PrivateUse, { node, home }: ClassInfo, field: PrivateElement): boolean {
+function isInitialWrite(
+  { unit, member, write }: PrivateUse,
+  { node, home }: ClassInfo,
+  field: PrivateElement,
+): boolean {
   if (member === undefined || field.static || node.superClass != null) return false
   return unit.isConstructor && unit.home === home && write?.form === 'assign' && isThis(member.object)
 }
@@ -81,5 +89,10 @@ function keepValue(element: PrivateElement, value: AnyNode, index: number, edits
   }
   if (element.key.type !== 'PrivateIdentifier') return
   const kept = `__concave_keep(this.#${element.key.name})`
-  edits.enclose(element.start, element.end, '', element.static ? `;static{${kept}}` : `;#__concave_kept${index}=${kept};`)
+  edits.enclose(
+    element.start,
+    element.end,
+    '',
+    element.static ? `;static{${kept}}` : `;#__concave_kept${index}=${kept};`,
+  )
 }

@@ -84,7 +84,8 @@ function keepCaptured(binding: Binding, context: Context): void {
   for (const reference of binding.references) keepWritten(binding, reference, context)
   // A `var` or function named like a parameter starts with its value.
   const isShadowedParameter = binding.scope.kind === 'body' && binding.scope.parent?.bindings.has(binding.name) === true
-  if (isShadowedParameter && binding.scope.parent?.kind === 'parameters') keepAtEntry(binding.unit, binding.name, context)
+  if (isShadowedParameter && binding.scope.parent?.kind === 'parameters')
+    keepAtEntry(binding.unit, binding.name, context)
 }
 
 function keepAtEntry(unit: Unit, expression: string, { insertions }: Context): void {
@@ -118,7 +119,10 @@ function keepDeclared(binding: Binding, declaration: Declaration, context: Conte
       if (declaration.node.type === 'CatchClause') insertions.add(insertions.inBlock, declaration.node.body, keep(name))
       return
     case 'forEach':
-      if (isExposedPattern(binding, declaration.pattern) || (declaration.kind === 'var' && !isName(declaration.pattern))) {
+      if (
+        isExposedPattern(binding, declaration.pattern) ||
+        (declaration.kind === 'var' && !isName(declaration.pattern))
+      ) {
         findings.duringImport(unit, start, exposed(name))
       }
       insertions.add(insertions.inLoop, declaration.loop, keep(name))
@@ -172,15 +176,20 @@ function keepWritten(binding: Binding, { scope, write, node }: Reference, { find
   if (scope.unit !== binding.unit) {
     findings.duringImport(binding.unit, node.start, `an inner function changes \`${binding.name}\`.`)
   } else if (write.form === 'assign') {
-    if (mayAssignObject(write.node)) keepRange(edits, write.node)
+    keepAssigned(write.node, edits)
   } else if (write.form !== 'update') {
-    findings.duringImport(binding.unit, node.start, `a pattern or loop assigns \`${binding.name}\`, which a closure sees.`)
+    findings.duringImport(
+      binding.unit,
+      node.start,
+      `a pattern or loop assigns \`${binding.name}\`, which a closure sees.`,
+    )
   }
 }
 
-/** Arithmetic results are primitive. */
-export function mayAssignObject({ operator }: AssignmentExpression): boolean {
-  return operator === '=' || operator === '??=' || operator === '||=' || operator === '&&='
+/** Keeps what an assignment stores. Arithmetic results are primitive. */
+export function keepAssigned(node: AssignmentExpression, edits: Edits): void {
+  if (!['=', '??=', '||=', '&&='].includes(node.operator)) return
+  keepRange(edits, isAnonymousDefinition(node.right) ? node : node.right)
 }
 
 /** `this`, `arguments` and `new.target` as arrow functions take them along. */
@@ -195,7 +204,11 @@ function keepReceiver(unit: Unit, context: Context): void {
     for (const call of unit.superCalls) keepRange(edits, call)
   } else if (unit.kind === 'field' && unit.home !== undefined) {
     const isStatic = unit.node.type === 'PropertyDefinition' && unit.node.static
-    insertions.add(insertions.inClass, unit.home.node as ClassNode, isStatic ? keepClass : '#__concave_this=__concave_keep(this);')
+    insertions.add(
+      insertions.inClass,
+      unit.home.node as ClassNode,
+      isStatic ? keepClass : '#__concave_this=__concave_keep(this);',
+    )
   } else {
     keepAtEntry(unit, 'this', context)
   }
@@ -241,7 +254,9 @@ function insertAtEntry({ node }: Unit, calls: readonly string[], edits: Edits): 
     edits.enclose(body.start, body.end, `(${calls.join()},`, ')')
     return
   }
-  const lastDirective = body.body.findLast((statement) => statement.type === 'ExpressionStatement' && statement.directive !== undefined)
+  const lastDirective = body.body.findLast(
+    (statement) => statement.type === 'ExpressionStatement' && statement.directive !== undefined,
+  )
   if (lastDirective === undefined) insertInBlock(body, calls, edits)
   else edits.enclose(lastDirective.end, body.end - 1, `;${statements(calls)}`, '')
 }

@@ -1,6 +1,7 @@
 /**
  * Static rules about things that hide state from closures and reflection alike, or that no insertion can follow.
  */
+/* oxlint-disable typescript/switch-exhaustiveness-check -- syntax trees have some seventy kinds of nodes; `default` treats those that need nothing special */
 import type { AnyNode, Expression, SpreadElement } from 'acorn'
 import type { Edits } from './edits.ts'
 import type { Findings } from './findings.ts'
@@ -13,11 +14,46 @@ const reservedPrefix = '__concave'
 
 /** Objects whose content no freezing stops. The value names them in a reason. */
 const mutableClasses: ReadonlySet<string> = new Set([
-  'Map', 'Set', 'WeakMap', 'WeakSet', 'WeakRef', 'FinalizationRegistry', 'Date', 'ArrayBuffer', 'SharedArrayBuffer',
-  'DataView', 'Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array',
-  'Float16Array', 'Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array', 'Promise', 'Error', 'TypeError', 'RangeError', 'AsyncLocalStorage',
-  'Headers', 'Request', 'Response', 'URL', 'URLSearchParams', 'FormData', 'TextDecoder', 'AbortController', 'EventTarget',
-  'Event', 'ReadableStream', 'WritableStream', 'TransformStream',
+  'Map',
+  'Set',
+  'WeakMap',
+  'WeakSet',
+  'WeakRef',
+  'FinalizationRegistry',
+  'Date',
+  'ArrayBuffer',
+  'SharedArrayBuffer',
+  'DataView',
+  'Int8Array',
+  'Uint8Array',
+  'Uint8ClampedArray',
+  'Int16Array',
+  'Uint16Array',
+  'Int32Array',
+  'Uint32Array',
+  'Float16Array',
+  'Float32Array',
+  'Float64Array',
+  'BigInt64Array',
+  'BigUint64Array',
+  'Promise',
+  'Error',
+  'TypeError',
+  'RangeError',
+  'AsyncLocalStorage',
+  'Headers',
+  'Request',
+  'Response',
+  'URL',
+  'URLSearchParams',
+  'FormData',
+  'TextDecoder',
+  'AbortController',
+  'EventTarget',
+  'Event',
+  'ReadableStream',
+  'WritableStream',
+  'TransformStream',
 ])
 
 /** Those filled by their constructor are mostly constant; the isolate guards the others' methods too, but they are made to change. */
@@ -38,7 +74,11 @@ export function checkRules(analysis: Analysis, findings: Findings, edits: Edits)
 function checkMemberWrite({ node, scope }: MemberWrite, { moduleScope }: Analysis, findings: Findings): void {
   if (scope.unit.kind === 'module') return
   let root: AnyNode = node
-  while (root.type === 'MemberExpression' || root.type === 'ParenthesizedExpression' || root.type === 'ChainExpression') {
+  while (
+    root.type === 'MemberExpression' ||
+    root.type === 'ParenthesizedExpression' ||
+    root.type === 'ChainExpression'
+  ) {
     root = root.type === 'MemberExpression' ? root.object : root.expression
   }
   if (root.type !== 'Identifier' || findBinding(scope, root.name)?.scope !== moduleScope) return
@@ -69,6 +109,12 @@ function checkGlobal(reference: Reference, findings: Findings, edits: Edits): vo
     if (isConstruction) findings.duringImport(scope.unit, start, 'what a proxy gets during import cannot be followed.')
     else if (!isInspected(reference)) markImport(reference, 'uses `Proxy` as a value during import.', findings, edits)
   }
+}
+
+/** Comparisons and `x.constructor.name`; what is a value or gets called may be a constructor of functions. */
+function isHarmless(node: Access['node'], parent: AnyNode | undefined): boolean {
+  if (parent?.type === 'BinaryExpression') return true
+  return parent?.type === 'MemberExpression' && parent.object === node && propertyName(parent) === 'name'
 }
 
 /** `typeof X`, `value instanceof X`, `X.member`. */
@@ -107,8 +153,7 @@ function checkAccess({ node, parent, unit }: Access, findings: Findings, edits: 
     return
   }
   if (name === 'constructor') {
-    const isUsed = parent?.type === 'CallExpression' || parent?.type === 'NewExpression'
-    if (isUsed && parent.callee === node) findings.duringImport(unit, node.start, '`constructor` is called during import.')
+    if (!isHarmless(node, parent)) findings.duringImport(unit, node.start, '`constructor` is taken during import.')
     return
   }
   if (name !== 'bind') return
@@ -128,7 +173,7 @@ function propertyName({ property, computed }: Access['node']): string | undefine
 
 /** Whether a `?.` further left would skip a call around `node`. */
 function isInOptionalChain(node: AnyNode): boolean {
-  for (let link = node; ; ) {
+  for (let link = node; ;) {
     if (link.type === 'MemberExpression') {
       if (link.optional) return true
       link = link.object

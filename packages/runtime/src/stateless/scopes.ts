@@ -4,6 +4,7 @@
  *
  * A `Unit` is code that runs as a whole: the module's top level, a function, a field initialiser, a static block.
  */
+/* oxlint-disable typescript/switch-exhaustiveness-check -- syntax trees have some seventy kinds of nodes; `default` treats those that need nothing special */
 import type { AnyNode, AssignmentExpression, Identifier, Program } from 'acorn'
 import { childNodes, patternNames, withoutParentheses, type ClassNode, type FunctionNode } from './syntax.ts'
 
@@ -143,7 +144,8 @@ class Analyzer {
   run(): Analysis {
     const unit = this.#unit({ kind: 'module', node: this.#program, parent: undefined, home: undefined })
     const moduleScope = createScope('module', this.#program, undefined, unit)
-    for (const statement of this.#program.body) this.#visit(statement, { unit, scope: moduleScope, parent: this.#program })
+    for (const statement of this.#program.body)
+      this.#visit(statement, { unit, scope: moduleScope, parent: this.#program })
     for (const reference of this.#references) this.#resolve(reference)
     return {
       program: this.#program,
@@ -254,7 +256,11 @@ class Analyzer {
         return
       case 'ExportNamedDeclaration':
         if (node.declaration != null) this.#visit(node.declaration, inside)
-        else if (node.source == null) this.#visitAll(node.specifiers.map((specifier) => specifier.local), inside)
+        else if (node.source == null)
+          this.#visitAll(
+            node.specifiers.map((specifier) => specifier.local),
+            inside,
+          )
         return
       case 'VariableDeclaration':
         this.#visitVariables(node, inside, undefined)
@@ -291,13 +297,15 @@ class Analyzer {
       case 'SwitchStatement': {
         this.#visit(node.discriminant, inside)
         const block = createScope('switch', node, scope, unit)
-        for (const { test, consequent } of node.cases) this.#visitAll([test, ...consequent], { ...inside, scope: block })
+        for (const { test, consequent } of node.cases)
+          this.#visitAll([test, ...consequent], { ...inside, scope: block })
         return
       }
       case 'CatchClause': {
         const caught = createScope('catch', node, scope, unit)
         const clause = { ...inside, scope: caught }
-        if (node.param != null) this.#declarePattern(node.param, caught, { form: 'catch', node, pattern: node.param }, clause)
+        if (node.param != null)
+          this.#declarePattern(node.param, caught, { form: 'catch', node, pattern: node.param }, clause)
         this.#visit(node.body, clause)
         return
       }
@@ -428,7 +436,8 @@ class Analyzer {
       const { kind } = node.left
       const pattern = node.left.declarations[0]?.id
       const target = kind === 'var' ? variableScope(loop) : loop
-      if (pattern !== undefined) this.#declarePattern(pattern, target, { form: 'forEach', loop: node, pattern, kind }, inside)
+      if (pattern !== undefined)
+        this.#declarePattern(pattern, target, { form: 'forEach', loop: node, pattern, kind }, inside)
     } else {
       this.#visitTarget(node.left, { form: 'loopHead' }, inside)
     }
@@ -530,7 +539,8 @@ class Analyzer {
 
   #visitClass(node: ClassNode, place: Place): void {
     const { unit } = place
-    if (node.type === 'ClassDeclaration' && node.id != null) this.#declare(place.scope, node.id, { form: 'class', node })
+    if (node.type === 'ClassDeclaration' && node.id != null)
+      this.#declare(place.scope, node.id, { form: 'class', node })
     const scope = createScope('class', node, place.scope, unit)
     if (node.id != null) this.#declare(scope, node.id, { form: 'className' })
     const home = this.#home(node)
@@ -574,7 +584,8 @@ function variableScope(scope: Scope): Scope {
 
 export function declaresPrivate(node: ClassNode, name: string): boolean {
   return node.body.body.some(
-    (element) => element.type !== 'StaticBlock' && element.key.type === 'PrivateIdentifier' && element.key.name === name,
+    (element) =>
+      element.type !== 'StaticBlock' && element.key.type === 'PrivateIdentifier' && element.key.name === name,
   )
 }
 
