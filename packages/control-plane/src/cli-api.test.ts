@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readOnlyActions } from './deployment-actions.ts'
 import { openTestControlPlane, type CreatedProject, type TestControlPlane } from './control-plane-fixture.ts'
 
 type Authorized = {
@@ -160,7 +161,7 @@ describe('authorizing', () => {
     const path = `/v1/deployments/${project.deploymentName}/create_deploy_key`
     const readOnly = await plane.succeed<{ deployKey: string }>('POST', path, {
       name: 'reader',
-      allowedActions: ['deployment:data:view'],
+      allowedActions: readOnlyActions,
     })
     const opened = await plane.succeed<Authorized>(
       'POST',

@@ -2,6 +2,7 @@ import { assert } from '@concave/base'
 import { createSchemaCheck, loadContract } from '@concave/http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openTestControlPlane, type CreatedProject, type TestControlPlane } from './control-plane-fixture.ts'
+import { readOnlyActions } from './deployment-actions.ts'
 import { notImplemented } from './not-implemented.ts'
 import { operations } from './operations.ts'
 import { findPublishedContract } from './published-contracts.ts'
@@ -51,7 +52,7 @@ describe.skipIf(today === undefined)('beside the published contract (if it is he
       plane = await openTestControlPlane()
       project = await plane.createProject()
       const path = `/v1/deployments/${project.deploymentName}/create_deploy_key`
-      await plane.succeed('POST', path, { name: 'ci', allowedActions: ['deployment:deploy'] })
+      await plane.succeed('POST', path, { name: 'ci', allowedActions: readOnlyActions })
     })
     afterAll(async () => {
       await plane[Symbol.asyncDispose]()

@@ -2,6 +2,7 @@ import { createDeferred } from '@concave/base'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { KeysChanged } from './access-tokens.ts'
 import { openTestControlPlane, type TestControlPlane } from './control-plane-fixture.ts'
+import { controlPlaneLimits } from './limits.ts'
 
 let plane: TestControlPlane
 beforeEach(async () => {
@@ -132,6 +133,22 @@ describe('keys of deployments', () => {
     }
     const details = await plane.succeed('GET', '/v1/token_details', undefined, token)
     expect(details).toMatchObject({ type: 'deployKey', deploymentName, projectId: id })
+  })
+
+  it('that sessions were opened with are swept when they have expired', async () => {
+    const { deploymentName } = await plane.createProject()
+    const body = { teamSlug: 'my-team', projectSlug: 'shop', deploymentType: 'dev' }
+    const open = async () =>
+      await plane.succeed<{ adminKey: string }>('POST', '/api/deployment/provision_and_authorize', body)
+    const first = await open()
+    plane.clock.timeMs += controlPlaneLimits.sessionKeyMs
+    expect(await verify(deploymentName, first.adminKey)).toEqual({ kind: 'unknown' })
+    const second = await open()
+    expect(await verify(deploymentName, second.adminKey)).toMatchObject({ kind: 'ok' })
+    await plane.restart(async (store) => {
+      const keys = await store.read((tables) => tables.accessTokens.list('byDeployment', [deploymentName]))
+      expect(keys).toMatchObject([{ kind: 'session' }])
+    })
   })
 
   it('keep the time of their last use across a restart', async () => {

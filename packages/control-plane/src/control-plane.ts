@@ -116,6 +116,11 @@ export class ControlPlane implements AsyncDisposable {
     return await this.#services.personalAccessTokens.create(request.memberId, request)
   }
 
+  /** Resolves when the storage has failed: close this control plane and open another. */
+  get failed(): Promise<Error> {
+    return this.#openStore.failed
+  }
+
   /** Writes down what is only in memory and closes the storage. */
   async close(): Promise<void> {
     clearInterval(this.#flushTimer)

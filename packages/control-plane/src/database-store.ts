@@ -34,7 +34,7 @@ export async function openDatabaseStore(deps: Omit<DatabaseDependencies, 'tables
     mutate: async (source, run) =>
       (await database.mutate(`control-plane:${source}`, (transaction) => run(openTables(transaction)))).value,
   }
-  return { store, close: async () => await database.close() }
+  return { store, failed: database.failed, close: async () => await database.close() }
 }
 
 const collections = Object.fromEntries(tableNames.map((name) => [name, new Collection(`_${name}`)])) as {

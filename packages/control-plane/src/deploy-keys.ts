@@ -5,7 +5,8 @@
 import { BadRequest, NotFound, PlatformError, type Clock } from '@concave/base'
 import { deploymentNotFound, getDeployment } from './access.ts'
 import type { AccessTokens } from './access-tokens.ts'
-import { readOnlyActions } from './deployment-actions.ts'
+import { deploymentActions, readOnlyActions } from './deployment-actions.ts'
+import { featureNotAvailable } from './feature-not-available.ts'
 import { controlPlaneLimits } from './limits.ts'
 import type { Principal } from './principal.ts'
 import type { AccessTokenRecord, DeploymentRecord } from './records.ts'
@@ -14,7 +15,7 @@ import type { Store, Stored } from './store.ts'
 
 export type NewDeployKey = {
   readonly name: string
-  /** Absent or empty = everything. */
+  /** Absent or empty = everything; else exactly the read-only set. */
   readonly allowedActions?: readonly string[] | undefined
   readonly expiresAt?: number | null | undefined
 }
@@ -133,7 +134,7 @@ export function isReadOnly(token: AccessTokenRecord): boolean {
   return token.allowedActions !== 'all' && token.allowedActions.every((action) => readOnlyActions.includes(action))
 }
 
-/** Throws 400 `InvalidTokenName` or `InvalidExpiration`. */
+/** Throws 400 `InvalidTokenName` or `InvalidExpiration`, 404 `FeatureNotAvailable` for rights that cannot be kept. */
 export function checkNewKey(
   request: NewDeployKey,
   nowMs: number,
@@ -151,8 +152,18 @@ export function checkNewKey(
   if (expiresAt !== null && expiresAt < nowMs + minExpiryMs) {
     throw new BadRequest('InvalidExpiration', 'expiresAt must be at least 30 minutes ahead.')
   }
-  const actions = request.allowedActions ?? []
-  return { name, expiresAt, allowedActions: actions.length === 0 ? {} : { allowedActions: actions } }
+  return { name, expiresAt, allowedActions: checkActions(new Set(request.allowedActions)) }
+}
+
+/**
+ * Deployments tell full keys from read-only ones and nothing finer. A key that is limited otherwise is refused: one that
+ * could do more than was asked for would be a hole.
+ */
+function checkActions(actions: ReadonlySet<string>): { readonly allowedActions?: readonly string[] } {
+  if (actions.size === 0 || deploymentActions.every((action) => actions.has(action))) return {}
+  const isExactlyReadOnly = actions.size === readOnlyActions.length && readOnlyActions.every((one) => actions.has(one))
+  if (isExactlyReadOnly) return { allowedActions: readOnlyActions }
+  throw featureNotAvailable('A deploy key with fewer rights than all, other than the whole read-only set,')
 }
 
 function formatKey(deployment: DeploymentRecord, secret: string): string {

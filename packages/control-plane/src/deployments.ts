@@ -271,7 +271,15 @@ export async function findDefault(
   type: 'dev' | 'prod',
   memberId: number,
 ): Promise<DeploymentRecord | undefined> {
-  const deployments = await tables.deployments.list('byProject', [projectId])
+  return pickDefault(await tables.deployments.list('byProject', [projectId]), type, memberId)
+}
+
+/** The same among the deployments of a project that were read already. */
+export function pickDefault(
+  deployments: readonly DeploymentRecord[],
+  type: 'dev' | 'prod',
+  memberId: number,
+): DeploymentRecord | undefined {
   return deployments.find(
     (deployment) =>
       deployment.isDefault && deployment.type === type && (type === 'prod' || deployment.creator === memberId),

@@ -1,5 +1,6 @@
 import type { createManagementClient } from '@convex-dev/platform'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { readOnlyActions } from './deployment-actions.ts'
 import { openTestControlPlane, type TestControlPlane } from './control-plane-fixture.ts'
 
 // The official client: it takes its host from the environment when it is loaded.
@@ -79,13 +80,13 @@ it('creates, lists and deletes deploy keys', async () => {
   const expiresAt = plane.clock.nowMs() + 3_600_000
   const created = await client.POST('/deployments/{deployment_name}/create_deploy_key', {
     ...path,
-    body: { name: 'ci', allowedActions: ['deployment:deploy'], expiresAt },
+    body: { name: 'ci', allowedActions: [...readOnlyActions], expiresAt },
   })
   const deployKey = created.data?.deployKey ?? ''
   await plane.controlPlane.verifyDeploymentKey(deployment_name, deployKey)
   const listed = await client.GET('/deployments/{deployment_name}/list_deploy_keys', path)
   expect(listed.data).toMatchObject([
-    { name: 'ci', allowedActions: ['deployment:deploy'], expiresAt, lastUsedTime: plane.clock.nowMs() },
+    { name: 'ci', allowedActions: readOnlyActions, expiresAt, lastUsedTime: plane.clock.nowMs() },
   ])
   const secret = deployKey.slice(deployKey.indexOf('|') + 1)
   const removed = await client.POST('/deployments/{deployment_name}/delete_deploy_key', {
@@ -109,6 +110,18 @@ it('pages through projects, newest first, and searches them', async () => {
   const lastPage = await get({ limit: 2, q: 'PAGE', cursor: firstPage?.pagination.nextCursor ?? '' })
   expect(lastPage?.items).toMatchObject([{ name: 'Page one' }])
   expect(lastPage?.pagination).toEqual({ hasMore: false })
+})
+
+it('renames projects, within what is free', async () => {
+  const { id: project_id } = await plane.createProject('Old name')
+  const { slug: taken } = await plane.createProject('Taken')
+  const rename = async (body: { name?: string; slug?: string | null }) =>
+    await client.PATCH('/projects/{project_id}', { params: { path: { project_id } }, body })
+  expect((await rename({ name: 'New name', slug: null })).data).toMatchObject({ name: 'New name', slug: 'old-name' })
+  expect((await rename({ slug: 'new-name' })).data).toMatchObject({ name: 'New name', slug: 'new-name' })
+  expect((await rename({ slug: 'new-name' })).response.status).toBe(200)
+  const refused = await rename({ slug: taken })
+  expect([refused.response.status, refused.error]).toMatchObject([409, { code: 'SlugAlreadyExists' }])
 })
 
 it('lists classes and regions, and takes the other names of the official ones', async () => {

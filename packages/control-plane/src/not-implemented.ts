@@ -3,7 +3,6 @@
  * instead of "no such route". A line leaves this list when its operation gets a handler.
  */
 export const notImplemented: readonly { readonly method: string; readonly path: string; readonly id: string }[] = [
-  { method: 'PATCH', path: '/projects/{project_id}', id: 'update project' },
   { method: 'PATCH', path: '/deployments/{deployment_name}', id: 'update deployment' },
   { method: 'POST', path: '/deployments/{deployment_name}/transfer', id: 'transfer deployment' },
   { method: 'GET', path: '/teams/{team_id}/list_deployments', id: 'list deployments for team' },

@@ -1,5 +1,4 @@
 /** Every operation of the Management API that this server has. */
-import type { Operation } from './operation.ts'
 import { createDeployKey } from './api/create-deploy-key.ts'
 import { createDeployment } from './api/create-deployment.ts'
 import { createPersonalAccessToken } from './api/create-personal-access-token.ts'
@@ -18,6 +17,8 @@ import { listDeploymentClasses } from './api/list-deployment-classes.ts'
 import { listDeploymentRegions } from './api/list-deployment-regions.ts'
 import { listDeployments } from './api/list-deployments.ts'
 import { listProjects } from './api/list-projects.ts'
+import { updateProject } from './api/update-project.ts'
+import type { Operation } from './operation.ts'
 
 export const operations: readonly Operation[] = [
   createDeployKey,
@@ -39,4 +40,5 @@ export const operations: readonly Operation[] = [
   listDeploymentRegions,
   listDeployments,
   listProjects,
+  updateProject,
 ]

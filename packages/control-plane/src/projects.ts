@@ -1,5 +1,5 @@
 /** Projects: a name, a slug that is unique in the team, and deployments. */
-import { BadRequest, type Clock } from '@concave/base'
+import { AlreadyExists, BadRequest, type Clock } from '@concave/base'
 import { getProject, getProjectBySlug, getTeam } from './access.ts'
 import type { AccessTokens } from './access-tokens.ts'
 import type { CreatableType, Deployments } from './deployments.ts'
@@ -7,7 +7,7 @@ import { controlPlaneLimits } from './limits.ts'
 import { nextId } from './next-id.ts'
 import type { Principal } from './principal.ts'
 import type { DeploymentRecord, ProjectRecord, TeamRecord } from './records.ts'
-import { firstFree, slugify } from './slugs.ts'
+import { checkSlug, firstFree, slugify } from './slugs.ts'
 import type { Store, Writer } from './store.ts'
 
 export type ProjectPage = {
@@ -88,6 +88,29 @@ export class Projects {
       const projects = matching.slice(0, page.limit)
       const nextBefore = matching.length > page.limit ? projects.at(-1)?.id : undefined
       return { team, projects, nextBefore }
+    })
+  }
+
+  /** Throws 400 `InvalidProjectName` or `InvalidSlug`, 409 `SlugAlreadyExists`. */
+  async update(
+    principal: Principal,
+    projectId: number,
+    changes: { readonly name: string | undefined; readonly slug: string | undefined },
+  ): Promise<ProjectRecord> {
+    const name = changes.name === undefined ? undefined : checkProjectName(changes.name)
+    const { slug } = changes
+    if (slug !== undefined) checkSlug(slug)
+    return await this.#store.mutate('update project', async (tables) => {
+      const project = await getProject(tables, principal, projectId)
+      if (slug !== undefined) {
+        const holder = await tables.projects.find('byTeamAndSlug', [project.teamId, slug])
+        if (holder !== undefined && holder.id !== project.id) {
+          throw new AlreadyExists('SlugAlreadyExists', `There is a project ${slug} in this team already.`)
+        }
+      }
+      const updated = { name: name ?? project.name, slug: slug ?? project.slug }
+      await tables.projects.patch(project._id, updated)
+      return { ...project, ...updated }
     })
   }
 

@@ -1,6 +1,6 @@
 /** Records as the Management API shows them. */
-import type { Deployments } from './deployments.ts'
-import { findDefault } from './deployments.ts'
+import { assert } from '@concave/base'
+import { pickDefault, type Deployments } from './deployments.ts'
 import type { Principal } from './principal.ts'
 import type { DeploymentRecord, ProjectRecord } from './records.ts'
 import { defaultClass, defaultRegion } from './regions.ts'
@@ -25,17 +25,20 @@ export async function projectResponse(
 ): Promise<ProjectResponse> {
   const { id, name, slug, teamId, createTime } = project
   const team = await tables.teams.find('byNumber', [teamId])
-  const prod = await findDefault(tables, id, 'prod', principal.memberId)
-  const dev = await findDefault(tables, id, 'dev', principal.memberId)
+  assert(team !== undefined, 'A project has a team.')
+  const deployments = await tables.deployments.list('byProject', [id])
+  const ready = deployments.filter(({ state }) => state === 'ready')
+  const prod = pickDefault(ready, 'prod', principal.memberId)
+  const dev = pickDefault(ready, 'dev', principal.memberId)
   return {
     id,
     name,
     slug,
     teamId,
-    teamSlug: team?.slug ?? '',
+    teamSlug: team.slug,
     createTime,
-    ...(prod?.state === 'ready' ? { prodDeploymentName: prod.name } : {}),
-    ...(dev?.state === 'ready' ? { devDeploymentName: dev.name } : {}),
+    ...(prod === undefined ? {} : { prodDeploymentName: prod.name }),
+    ...(dev === undefined ? {} : { devDeploymentName: dev.name }),
   }
 }
 

@@ -33,4 +33,9 @@ export interface Store {
 }
 
 /** A store and the end of it. */
-export type OpenStore = { readonly store: Store; readonly close: () => Promise<void> }
+export type OpenStore = {
+  readonly store: Store
+  /** Resolves when the storage has failed for good; the store must then be opened again. */
+  readonly failed: Promise<Error>
+  readonly close: () => Promise<void>
+}

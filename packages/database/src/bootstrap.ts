@@ -68,6 +68,8 @@ export async function ensureSystemTables(database: Database, definitions: readon
 }
 
 async function createMissing(tx: Transaction, definitions: readonly SystemTable[]): Promise<void> {
+  const numbers = new Set(definitions.map(({ number }) => number))
+  assert(numbers.size === definitions.length, 'two system tables have the same number')
   for (const definition of definitions) {
     if (tx.findTable(definition.name) === undefined) await createTable(tx, { ...definition, namespace: rootNamespace })
   }

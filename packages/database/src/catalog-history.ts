@@ -52,9 +52,23 @@ export class CatalogHistory {
       }
     }
     this.#versions.push({ ts: commit.ts, catalog })
-    const bound = commit.ts - databaseLimits.snapshotRetentionNs
-    const outdated = this.#versions.findIndex((_, position) => (this.#versions[position + 1]?.ts ?? commit.ts) > bound)
-    this.#versions.splice(0, outdated)
+    this.forget(commit.ts - databaseLimits.snapshotRetentionNs)
+  }
+
+  /** Forgets catalogs that held only before `bound`. */
+  forget(bound: Ts): void {
+    const last = this.#versions.length - 1
+    const first = this.#versions.findIndex(
+      (_, position) => position === last || this.#versions[position + 1]!.ts > bound,
+    )
+    this.#versions.splice(0, first)
+  }
+
+  /** The oldest catalog that a snapshot may still need. */
+  get oldest(): Catalog {
+    const [first] = this.#versions
+    assert(first !== undefined, 'there is always a catalog')
+    return first.catalog
   }
 
   get #last(): Version {

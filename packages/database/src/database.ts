@@ -52,6 +52,7 @@ export class Database {
   readonly #counts: TableCounts
   readonly #catalogListeners = new Set<() => void>()
   #durableCatalog: Catalog
+  #oldestTs: Ts = 0n
   #checkpoint: Promise<void> | undefined
 
   /** Opens or creates. Missing system tables and indexes are added before it answers. */
@@ -63,8 +64,12 @@ export class Database {
     const codec = await PageCursorCodec.load(deps.storage.meta, deps.random)
     const database = new Database(deps, committer, catalogs, counts, codec)
     const definitions = [...systemTables, ...(deps.tables ?? [])]
-    if (headTs === 0n) await database.mutate('system:bootstrap', (tx) => bootstrap(tx, definitions))
-    else await ensureSystemTables(database, definitions)
+    if (headTs === 0n) {
+      await database.mutate('system:bootstrap', (tx) => bootstrap(tx, definitions))
+      database.forgetSnapshots(database.latestTs())
+    } else {
+      await ensureSystemTables(database, definitions)
+    }
     return database
   }
 
@@ -97,6 +102,7 @@ export class Database {
 
   begin(kind: TransactionKind, options: BeginOptions = {}): Transaction {
     const at = options.at ?? (kind === 'query' ? this.committer.durableTs : this.committer.appliedTs)
+    if (at < this.#oldestTs && at < this.committer.durableTs) throw new OutOfRetention('This snapshot')
     return new Transaction({
       kind,
       snapshot: this.committer.snapshot(at),
@@ -177,6 +183,21 @@ export class Database {
   /** The catalog as of `ts`. */
   catalogAt(ts: Ts): Catalog {
     return this.#catalogs.at(ts)
+  }
+
+  /**
+   * Ends the use of snapshots older than `bound`, before what only they need is pruned. Returns the oldest catalog that
+   * is still needed.
+   */
+  forgetSnapshots(bound: Ts): Catalog {
+    if (bound > this.#oldestTs) this.#oldestTs = bound
+    this.#catalogs.forget(bound)
+    return this.#catalogs.oldest
+  }
+
+  /** The log up to here is no longer needed to know how many documents each table has. */
+  get countsCheckpointTs(): Ts {
+    return this.#counts.checkpointTs
   }
 
   /** Calls `listener` when durable commits have changed tables, indexes or schemas. Returns what ends it. */

@@ -1,4 +1,4 @@
-import type { BulkRow, Ts } from '@concave/storage'
+import type { BulkRow } from '@concave/storage'
 import { parseValue, type ValueObject } from '@concave/values'
 
 import type { IndexEntry, TableEntry } from './catalog.ts'
@@ -6,8 +6,9 @@ import type { Database } from './database.ts'
 import { indexKey } from './index-key.ts'
 import { keyAfter } from './read-set.ts'
 
-const sliceRows = 500
-const sliceBytes = 512 * 1024
+/** How much background work on documents does before it lets others run. */
+export const defaultSlice = { rows: 500, bytes: 512 * 1024 } as const
+export type Slice = { readonly [Name in keyof typeof defaultSlice]: number }
 
 /**
  * Fills a new index from the documents of one durable snapshot. The snapshot is taken after the index row is durable, so
@@ -21,19 +22,18 @@ export async function backfillIndex(options: {
   /** Continue behind this internal id. */
   readonly after?: Uint8Array
   readonly signal?: AbortSignal
+  readonly slice?: Slice
   /** Called after each slice with the documents done in this run; a place to save progress. */
   readonly onSlice?: (documents: number, last: Uint8Array) => Promise<void>
 }): Promise<void> {
-  const { database, table, entry, signal } = options
+  const { database, table, entry, signal, slice = defaultSlice } = options
   let from: Uint8Array = options.after === undefined ? new Uint8Array(0) : keyAfter(options.after)
   let documents = 0
-  let at: Ts = database.latestTs()
   for (;;) {
     signal?.throwIfAborted()
     // Each slice may read at a newer snapshot: what changed in between has written its own entries.
-    at = database.latestTs()
-    const snapshot = database.committer.snapshot(at)
-    const page = await snapshot.scanDocuments(table.tablet, { from, to: undefined }, 'asc', sliceRows, sliceBytes)
+    const snapshot = database.committer.snapshot(database.latestTs())
+    const page = await snapshot.scanDocuments(table.tablet, { from, to: undefined }, 'asc', slice.rows, slice.bytes)
     const rows = page.rows.map((row): BulkRow => {
       const key = indexKey(entry.paths, parseValue(row.text) as ValueObject)
       return { index: entry.index, key, tablet: table.tablet, id: row.id, documentTs: row.ts }

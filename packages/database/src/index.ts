@@ -26,6 +26,8 @@ export {
 } from './schema-push.ts'
 export { getSchemaProgress, waitForSchema, type SchemaProgress } from './schema-progress.ts'
 export { SchemaWorker } from './schema-worker.ts'
+export { RetentionWorker } from './retention-worker.ts'
+export { deleteTable } from './table-definitions.ts'
 export { Committer, type CommitRequest, type Effects, type Committed } from './committer.ts'
 export { CommitConflict, CommitterClosed, CommitterFailed, OutOfRetention } from './commit-errors.ts'
 export { ReadSet, type Interval } from './read-set.ts'

@@ -31,6 +31,7 @@ export class RowScanner {
   #ownPosition = 0
   #stored: readonly ScanRow[] = []
   #storedPosition = 0
+  #rowsSinceYield = 0
   /** What has not been read from the snapshot yet; undefined = nothing. */
   #rest: KeyRange | undefined
 
@@ -58,9 +59,13 @@ export class RowScanner {
     return { key: stored.key, document: Document.fromStored(stored) }
   }
 
-  /** Reads on, about `rows` rows. False: there is nothing left. */
+  /** Reads on, about `rows` rows. False: there is nothing left. A long scan lets others run in between. */
   async fill(rows: number): Promise<boolean> {
     if (this.#rest === undefined) return false
+    if (this.#rowsSinceYield >= databaseLimits.maxRowsWithoutYield) {
+      this.#rowsSinceYield = 0
+      await new Promise(setImmediate)
+    }
     const { table, index, order } = this.#source
     const range = this.#rest
     const limit = Math.max(1, Math.min(rows, databaseLimits.maxScanRows))
@@ -69,6 +74,7 @@ export class RowScanner {
         ? await this.#snapshot.scanDocuments(table.tablet, range, order, limit, databaseLimits.maxScanBytes)
         : await this.#snapshot.scanIndex(index.index, table.tablet, range, order, limit, databaseLimits.maxScanBytes)
     this.#stored = page.rows
+    this.#rowsSinceYield += page.rows.length
     this.#storedPosition = 0
     const last = page.rows.at(-1)
     this.#rest = page.exhausted || last === undefined ? undefined : restAfter(range, last.key, order)

@@ -1,8 +1,9 @@
 import { createLog, systemClock } from '@concave/base'
+import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import type { Database } from './database.ts'
-import { collect, indexRange, mutate, openTestDatabase, patchOf, value } from './database-fixture.ts'
+import { collect, indexRange, mutate, openTestDatabase, patchOf, scan, value } from './database-fixture.ts'
 import { waitForSchema } from './schema-progress.ts'
 import { finishSchemaPush, startSchemaPush, type FinishedSchemaPush, type StartedSchemaPush } from './schema-push.ts'
 import { SchemaWorker } from './schema-worker.ts'
@@ -120,6 +121,48 @@ describe('schema push', () => {
     })
     expect(await database.begin('query').count('users')).toBe(1)
   })
+
+  it('never validates a schema that a document contradicts, however writes race with the walk', async () => {
+    await worker.stop()
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ at: fc.nat({ max: 50 }), isBad: fc.boolean(), pause: fc.nat({ max: 2 }) }), {
+          minLength: 1,
+          maxLength: 20,
+          size: 'max',
+        }),
+        async (steps) => {
+          const racing = await openTestDatabase()
+          const ids: string[] = []
+          for (let n = 0; n < 12; n += 1)
+            ids.push(await mutate(racing, (tx) => tx.insert('users', value({ name: 'x' }))))
+          const schema = schemaText({ users: { fields: { name: string } } })
+          const { value: started } = await racing.mutate('push', (tx) => startSchemaPush(tx, { schema, nowMs: 0 }))
+          const slow = SchemaWorker.start({
+            database: racing,
+            clock: systemClock,
+            log: createLog({ level: 'silent' }),
+            slice: { rows: 2, bytes: 1024 },
+            saveEvery: 4,
+          })
+          for (const { at, isBad, pause } of steps) {
+            await mutate(racing, (tx) =>
+              tx.patch(ids[at % ids.length] as string, patchOf({ name: isBad ? at : `n${at}` })),
+            )
+            for (let turn = 0; turn < pause; turn += 1) await new Promise(setImmediate)
+          }
+          const progress = await waitForSchema(racing, started.schemaId, 5000)
+          const users = await collect(racing.begin('query'), scan('users'))
+          const areValid = users.every((user) => typeof user['name'] === 'string')
+          expect(['complete', 'failed']).toContain(progress.type)
+          expect(progress.type === 'complete' && !areValid).toBe(false)
+          await slow.stop()
+          await racing.close()
+        },
+      ),
+      { numRuns: 25 },
+    )
+  }, 60_000)
 
   it('keeps serving the old definition of an index until the new one is enabled', async () => {
     await mutate(database, (tx) => tx.insert('users', value({ name: 'b', age: 7 })))

@@ -5,7 +5,7 @@ import { parseValue, type TableNumbers, type ValueObject } from '@concave/values
 import type { Catalog, IndexEntry, TableEntry } from './catalog.ts'
 import { Collection } from './collection.ts'
 import type { Database } from './database.ts'
-import { backfillIndex } from './index-backfill.ts'
+import { backfillIndex, defaultSlice, type Slice } from './index-backfill.ts'
 import type { LoadedSchema } from './loaded-schema.ts'
 import { keyAfter } from './read-set.ts'
 import { findViolation } from './schema-enforcement.ts'
@@ -14,10 +14,8 @@ import { indexRowId, setIndexState } from './table-definitions.ts'
 import type { Transaction } from './transaction.ts'
 import { isSubset } from './validator-subset.ts'
 
-const sliceRows = 500
-const sliceBytes = 512 * 1024
 /** Progress is saved after so many documents: seen by the dashboard, and where a reopened database continues. */
-const saveEvery = 5000
+const defaultSaveEvery = 5000
 const retryDelayMs = 1000
 
 type BackfillRow = {
@@ -32,6 +30,14 @@ type ValidationRow = { readonly schemaId: string; readonly numDocsValidated: num
 const backfills = new Collection<BackfillRow>('_index_backfills')
 const validations = new Collection<ValidationRow>('_schema_validation_progress')
 
+export type SchemaWorkerDependencies = {
+  readonly database: Database
+  readonly clock: Clock
+  readonly log: Log
+  readonly slice?: Slice
+  readonly saveEvery?: number
+}
+
 /**
  * Does what schema pushes leave pending: fills new indexes and checks existing documents, in bounded slices, whatever
  * pushed or when. It looks at the durable catalog only, so a reopened database simply continues.
@@ -40,16 +46,20 @@ export class SchemaWorker {
   readonly #database: Database
   readonly #clock: Clock
   readonly #log: Log
+  readonly #slice: Slice
+  readonly #saveEvery: number
   readonly #abort = new AbortController()
   readonly #stopListening: () => void
   #bell: Deferred<void> = createDeferred()
   readonly #done: Promise<void>
 
-  static start(deps: { readonly database: Database; readonly clock: Clock; readonly log: Log }): SchemaWorker {
+  static start(deps: SchemaWorkerDependencies): SchemaWorker {
     return new SchemaWorker(deps)
   }
 
-  private constructor(deps: { readonly database: Database; readonly clock: Clock; readonly log: Log }) {
+  private constructor(deps: SchemaWorkerDependencies) {
+    this.#slice = deps.slice ?? defaultSlice
+    this.#saveEvery = deps.saveEvery ?? defaultSaveEvery
     this.#database = deps.database
     this.#clock = deps.clock
     this.#log = deps.log.child({ room: 'database:schema-worker' })
@@ -114,10 +124,11 @@ export class SchemaWorker {
       table,
       entry,
       signal: this.#abort.signal,
+      slice: this.#slice,
       ...(start.row === null ? {} : { after: new Uint8Array(Buffer.from(start.row.position, 'base64')) }),
       onSlice: async (documents, last) => {
         indexed = documents
-        if (documents - saved < saveEvery) return
+        if (documents - saved < this.#saveEvery) return
         saved = documents
         const progress = { numDocsIndexed: doneBefore + documents, position: Buffer.from(last).toString('base64') }
         await this.#saveBackfill(entry, { ...progress, totalDocs: start.totalDocs })
@@ -180,7 +191,7 @@ export class SchemaWorker {
       documents += page.rows.length
       const last = page.rows.at(-1)
       if (page.exhausted || last === undefined) return documents
-      if (documents - saved >= saveEvery) {
+      if (documents - saved >= this.#saveEvery) {
         saved = documents
         await this.#saveValidation(table, schema, doneBefore + documents)
       }
@@ -192,7 +203,7 @@ export class SchemaWorker {
   async #scan(table: TableEntry, from: Uint8Array, at: Ts) {
     return this.#database.committer
       .snapshot(at)
-      .scanDocuments(table.tablet, { from, to: undefined }, 'asc', sliceRows, sliceBytes)
+      .scanDocuments(table.tablet, { from, to: undefined }, 'asc', this.#slice.rows, this.#slice.bytes)
   }
 
   /** Marks the schema failed, unless the document has been mended meanwhile (false) or the push is over. */

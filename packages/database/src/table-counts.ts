@@ -85,6 +85,7 @@ export class TableCounts {
 
   /** Saves the counts as of `durableTs`. Not to be called again before it is done. */
   async saveCheckpoint(durableTs: Ts): Promise<void> {
+    if (this.#sinceCheckpoint === 0) return
     const counts: Record<string, number> = {}
     for (const tablet of this.#counts.keys()) {
       const count = this.countAt(tablet, durableTs)

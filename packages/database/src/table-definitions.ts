@@ -1,5 +1,5 @@
 import { assert, BadRequest } from '@concave/base'
-import { decodeValue, encodeDocumentId, type ValueObject } from '@concave/values'
+import { decodeValue, encodeDocumentId, getTableReferences, type ValueObject } from '@concave/values'
 
 import {
   builtInAndDeclared,
@@ -14,6 +14,7 @@ import {
   type TableEntry,
   type TableRow,
 } from './catalog.ts'
+import { parseSchema, type SchemaDefinition } from './schema.ts'
 import { rootNamespace } from './system-tables.ts'
 import type { Transaction } from './transaction.ts'
 import { databaseLimits } from './transaction-limits.ts'
@@ -74,10 +75,49 @@ export async function setIndexState(
   tx.dependOnIndexes(table)
 }
 
+/** Removes an index at once for everybody; its rows in storage go later. */
 export async function dropIndex(tx: Transaction, table: TableEntry, entry: IndexEntry): Promise<void> {
-  assert(entry.descriptor !== byIdIndex, 'by_id stays')
+  assert(entry.descriptor !== byIdIndex || table.state === 'deleting', 'by_id stays as long as its table')
   tx.dependOnIndexes(table)
   await tx.delete(indexRowId(tx, entry), { scope: 'private' })
+}
+
+/**
+ * Deletes a user table: invisible at once, its name free, its rows removed later. Throws the developer's error if a
+ * schema still names it (database.md §4.6).
+ */
+export async function deleteTable(tx: Transaction, name: string): Promise<void> {
+  const table = tx.findTable(name)
+  if (table === undefined || table.isSystem) throw new BadRequest('TableNotFound', `Table "${name}" not found`)
+  tx.dependOnSchemas()
+  const { active, pending } = tx.catalog.schemas(tx.namespace)
+  for (const schema of [active, pending]) {
+    if (schema !== undefined) refuseReferences(parseSchema(schema.text), name)
+  }
+  await tx.patch(tableRowId(tx, table), new Map([['state', 'deleting']]), { scope: 'private' })
+}
+
+/** Removes the row of a deleted table, which frees its number. Its indexes must be gone. */
+export async function removeTableRow(tx: Transaction, table: TableEntry): Promise<void> {
+  await tx.delete(tableRowId(tx, table), { scope: 'private' })
+}
+
+function tableRowId(tx: Transaction, table: TableEntry): string {
+  return encodeDocumentId(systemNumber(tx, fixedTablets.tables), table.rowId)
+}
+
+function refuseReferences(schema: SchemaDefinition, name: string): void {
+  for (const { tableName, documentType } of schema.tables) {
+    const reason =
+      tableName === name
+        ? 'it appears in the schema'
+        : getTableReferences(documentType).has(name)
+          ? `\`v.id("${name}")\` appears in the schema of table "${tableName}"`
+          : undefined
+    if (reason !== undefined) {
+      throw new BadRequest('TableInSchema', `Failed to delete table "${name}" because ${reason}`)
+    }
+  }
 }
 
 /** The id of the `_index` row, as `_index_backfills` names it. */

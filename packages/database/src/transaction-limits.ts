@@ -12,7 +12,9 @@ export const databaseLimits = {
   maxCursorPageRows: 100,
   maxCursorPageBytes: 256 * 1024,
   /** Rows of one read of storage while scanning for filters and pages. */
-  maxScanRows: 1000,
+  maxScanRows: 500,
+  /** A scan that goes on yields to the event loop after so many rows: a few milliseconds of work. */
+  maxRowsWithoutYield: 1000,
   minScanRows: 16,
   maxScanBytes: 1024 * 1024,
   /** Attempts of a native transaction, and the backoff between them. */

@@ -405,7 +405,7 @@ export class Transaction {
     const scope = options.scope ?? 'user'
     const call = scope === 'system' ? `db.system.${method}` : `db.${method}`
     const { tableNumber, internalId } = decodeIdArgument(text, call)
-    const table = this.#findTableByNumber(tableNumber)
+    const table = this.#findTableByNumber(tableNumber, scope)
     if (options.table !== undefined && (table === undefined || shownName(table) !== options.table)) {
       if (table !== undefined && !(scope === 'private' && table.name === options.table)) {
         throw invalidId(call, `expected to be an Id<"${options.table}">, got Id<"${shownName(table)}"> instead.`)
@@ -418,8 +418,11 @@ export class Transaction {
     return { table, internalId }
   }
 
-  #findTableByNumber(number: number): TableEntry | undefined {
-    const table = this.#catalog.findTableByNumber(this.namespace, number)
+  #findTableByNumber(number: number, scope: Scope): TableEntry | undefined {
+    // Native code in a component's namespace also writes the tables that exist once per deployment.
+    const table =
+      this.#catalog.findTableByNumber(this.namespace, number) ??
+      (scope === 'private' ? this.#catalog.findTableByNumber(rootNamespace, number) : undefined)
     if (table !== undefined) {
       this.#dependOnName(table)
     } else {

@@ -28,7 +28,8 @@ export function canonicalModulePath(text: string): string | undefined {
   const stem = text.endsWith('.js') ? text.slice(0, -3) : text
   const parts = stem.split('/')
   const isLegal = parts.every(
-    (part) => part.length <= maxComponentLength && /^[a-zA-Z0-9_.]+$/.test(part) && /[a-zA-Z0-9]/.test(part) && part !== '..',
+    (part) =>
+      part.length <= maxComponentLength && /^[a-zA-Z0-9_.]+$/.test(part) && /[a-zA-Z0-9]/.test(part) && part !== '..',
   )
   return isLegal ? `${stem}.js` : undefined
 }

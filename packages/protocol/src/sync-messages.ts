@@ -35,7 +35,12 @@ const modifyQuerySet = z.object({
   modifications: z.array(z.discriminatedUnion('type', [addQuery, removeQuery])),
 })
 
-const callFields = { requestId: u32, udfPath: z.string(), args: z.array(z.unknown()), componentPath: z.string().optional() }
+const callFields = {
+  requestId: u32,
+  udfPath: z.string(),
+  args: z.array(z.unknown()),
+  componentPath: z.string().optional(),
+}
 const mutation = z.object({ type: z.literal('Mutation'), ...callFields })
 const action = z.object({ type: z.literal('Action'), ...callFields })
 

@@ -69,7 +69,7 @@ export const ping = '{"type":"Ping"}'
 /** Parts of at most `maxLength` ≥ 2 code units of a transition that is too long for one message; the client joins them. */
 export function* chunks(text: string, maxLength: number): Iterable<string> {
   const parts: string[] = []
-  for (let start = 0; start < text.length; ) {
+  for (let start = 0; start < text.length;) {
     let end = Math.min(start + maxLength, text.length)
     // Never between the halves of a surrogate pair.
     if (end < text.length && isHighSurrogate(text.charCodeAt(end - 1))) end -= 1

@@ -28,7 +28,9 @@ type Entry = {
   subscription: LiveSubscription | undefined
 }
 
-type Change = { readonly kind: 'add'; readonly query: WatchedQuery } | { readonly kind: 'remove'; readonly queryId: number }
+type Change =
+  | { readonly kind: 'add'; readonly query: WatchedQuery }
+  | { readonly kind: 'remove'; readonly queryId: number }
 
 export class QuerySet {
   readonly #onInvalidated: () => void

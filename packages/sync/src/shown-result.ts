@@ -24,7 +24,11 @@ export function showResult({ outcome, journal }: Pick<LiveQuery, 'outcome' | 'jo
 function digestOf(outcome: CallOutcome): string {
   const hash = createHash('sha256')
   if (outcome.kind === 'success') hash.update('success\0').update(outcome.valueText)
-  else hash.update('error\0').update(withoutRequestId(outcome.message)).update(`\0${outcome.dataText ?? ''}`)
+  else
+    hash
+      .update('error\0')
+      .update(withoutRequestId(outcome.message))
+      .update(`\0${outcome.dataText ?? ''}`)
   for (const line of outcome.logLines) hash.update('\0').update(line)
   return hash.digest('base64')
 }

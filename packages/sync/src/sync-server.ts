@@ -51,9 +51,14 @@ export class SyncServer {
   close(code = 1012, reason = 'ServerShutdown'): void {
     clearInterval(this.#ticker)
     this.#ticker = undefined
+    this.#sockets.close()
+    this.closeSessions(code, reason)
+  }
+
+  /** Sends every client away; they come back by themselves. For a deployment that is opened again from storage. */
+  closeSessions(code: number, reason: string): void {
     const closing = [...this.#sessions]
     for (const session of closing) session.close(code, reason)
-    this.#sockets.close()
     setTimeout(() => {
       for (const session of closing) session.terminate()
     }, syncLimits.closeGraceMs).unref()

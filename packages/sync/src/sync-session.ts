@@ -121,6 +121,8 @@ export class SyncSession {
   close(code: number | undefined, reason: string): void {
     if (this.#isClosed) return
     this.#end()
+    // The answer to the closing handshake is to be read.
+    if (this.#socket.isPaused) this.#socket.resume()
     if (code === undefined) this.#socket.close()
     else this.#socket.close(code, reason)
   }
@@ -238,7 +240,8 @@ export class SyncSession {
     } catch (error) {
       const isRefusal = error instanceof PlatformError && error.status < 500 && !isTemporary(error)
       if (isRefusal) this.#refuseToken(token, error)
-      else this.#log.warn({ err: error }, 'An admin key could not be checked again; it stays in use until the next check.')
+      else
+        this.#log.warn({ err: error }, 'An admin key could not be checked again; it stays in use until the next check.')
     }
   }
 

@@ -28,7 +28,12 @@ function udfTypeOf(exported: Exported): UdfTypeName | undefined {
   return isMutation ? 'Mutation' : 'Action'
 }
 
-function validatorText(exported: Exported, method: 'exportArgs' | 'exportReturns', where: string, absent: string): string {
+function validatorText(
+  exported: Exported,
+  method: 'exportArgs' | 'exportReturns',
+  where: string,
+  absent: string,
+): string {
   const exportValidator = exported[method]
   if (typeof exportValidator !== 'function') return absent
   const text: unknown = (exportValidator as (this: unknown) => unknown).call(exported)
@@ -73,7 +78,9 @@ export function routes(namespace: Namespace): string {
   if (router['isRouter'] !== true || typeof router['getRoutes'] !== 'function') {
     throw new NativeError('The default export of `convex/http.js` is not a Router.')
   }
-  const listed = (router['getRoutes'] as (this: unknown) => readonly (readonly [string, string, unknown])[]).call(router)
+  const listed = (router['getRoutes'] as (this: unknown) => readonly (readonly [string, string, unknown])[]).call(
+    router,
+  )
   const exact: object[] = []
   const prefixed: object[] = []
   for (const [path, method] of listed) (path.endsWith('*') ? prefixed : exact).push({ path, method })
@@ -108,7 +115,9 @@ export function definition(namespace: Namespace): string {
     throw new NativeError('A component definition must have a default export and no other export.')
   }
   if (typeof exported['export'] !== 'function') {
-    throw new NativeError('The default export of a component definition must be made by `defineApp` or `defineComponent`.')
+    throw new NativeError(
+      'The default export of a component definition must be made by `defineApp` or `defineComponent`.',
+    )
   }
   return jsonStringify((exported['export'] as (this: unknown) => unknown).call(exported))
 }
@@ -123,4 +132,3 @@ export function authConfig(namespace: Namespace): string {
 function exportedText(value: unknown): string {
   return typeof value === 'string' ? value : jsonStringify(value)
 }
-

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/unbound-method -- methods are taken from their prototypes on purpose and called with a receiver */
 /**
  * Time as user code sees it: `Date` follows the frozen clock in every form (constructor, call, `now`, subclasses) and
  * `Intl.DateTimeFormat` uses it as its default. Looking at it is recorded; a date given explicitly is not.

@@ -1,8 +1,19 @@
+/* oxlint-disable typescript/unbound-method -- methods are taken from their prototypes on purpose and called with a receiver */
 /** `console` as functions see it: lines collected for the caller, formatted by object-inspect (function-runtime.md §3.5). */
 import inspect from 'object-inspect'
 import { captureFrames, type Frame } from './errors.ts'
 import { state } from './execution-state.ts'
-import { arrayJoin, defineHidden, NativeMap, mapDelete, mapGet, mapSet, realNow, stringCharCodeAt, stringSlice } from './primordials.ts'
+import {
+  arrayJoin,
+  defineHidden,
+  NativeMap,
+  mapDelete,
+  mapGet,
+  mapSet,
+  realNow,
+  stringCharCodeAt,
+  stringSlice,
+} from './primordials.ts'
 
 export type LogLevel = 'DEBUG' | 'ERROR' | 'WARN' | 'INFO' | 'LOG'
 

@@ -62,7 +62,10 @@ describe('syscalls', () => {
         'Query',
         'try { await Convex.asyncSyscall("x", "{}") } catch (e) { return JSON.stringify([e.message, e.data, e instanceof Error]) }',
       ),
-      sync: fn('Query', 'try { Convex.syscall("x", "{}") } catch (e) { return JSON.stringify([e.message, e.data ?? null]) }'),
+      sync: fn(
+        'Query',
+        'try { Convex.syscall("x", "{}") } catch (e) { return JSON.stringify([e.message, e.data ?? null]) }',
+      ),
     })
     context.host = () => '1{"message":"no","data":{"a":1}}'
     expect(context.invoke('get').settled).toEqual([true, '["no",{"a":1},true]'])
@@ -102,14 +105,19 @@ describe('syscalls', () => {
 
   test('unknown js syscalls are named', async () => {
     const context = await TestContext.create()
-    await expect(context.run('Convex.jsSyscall("storage/storeBlob", {})')).rejects.toThrow('Unknown JS syscall: storage/storeBlob')
+    await expect(context.run('Convex.jsSyscall("storage/storeBlob", {})')).rejects.toThrow(
+      'Unknown JS syscall: storage/storeBlob',
+    )
   })
 })
 
 describe('clock and randomness', () => {
   test('the clock stands still and looking at it is recorded', async () => {
     const context = await contextWith({
-      now: fn('Query', 'return JSON.stringify([Date.now(), new Date().getTime(), Date.parse(Date()), new (class extends Date {})().getTime()])'),
+      now: fn(
+        'Query',
+        'return JSON.stringify([Date.now(), new Date().getTime(), Date.parse(Date()), new (class extends Date {})().getTime()])',
+      ),
       explicit: fn('Query', 'return JSON.stringify(new Date(5).toISOString())'),
       format: fn('Query', 'return new Intl.DateTimeFormat("en-US", { timeZone: "UTC" }).format()'),
     })
@@ -127,7 +135,8 @@ describe('clock and randomness', () => {
   })
 
   test('equal seeds give equal randomness, other seeds other', async () => {
-    const draw = 'JSON.stringify([Math.random(), Math.random(), crypto.randomUUID(), [...crypto.getRandomValues(new Uint8Array(70))]])'
+    const draw =
+      'JSON.stringify([Math.random(), Math.random(), crypto.randomUUID(), [...crypto.getRandomValues(new Uint8Array(70))]])'
     const context = await contextWith({ draw: fn('Query', `return ${draw}`) })
     const first = context.invoke('draw').settled?.[1]
     expect(context.invoke('draw').settled?.[1]).toBe(first)
@@ -141,7 +150,10 @@ describe('clock and randomness', () => {
   test('drawing from Math.random does not shift the crypto stream', async () => {
     const context = await contextWith({
       plain: fn('Query', 'return JSON.stringify([...crypto.getRandomValues(new Uint8Array(100))])'),
-      mixed: fn('Query', 'const a = [...crypto.getRandomValues(new Uint8Array(10))]; Math.random(); return JSON.stringify([...a, ...crypto.getRandomValues(new Uint8Array(90))])'),
+      mixed: fn(
+        'Query',
+        'const a = [...crypto.getRandomValues(new Uint8Array(10))]; Math.random(); return JSON.stringify([...a, ...crypto.getRandomValues(new Uint8Array(90))])',
+      ),
       first: fn('Query', 'Math.random(); return JSON.stringify([...crypto.getRandomValues(new Uint8Array(100))])'),
     })
     const plain = context.invoke('plain').settled?.[1]
@@ -151,7 +163,9 @@ describe('clock and randomness', () => {
 
   test('the key stream is ChaCha20', async () => {
     // RFC 8439 §A.1, test vector 1: zero key, zero nonce, counter 0.
-    const context = await contextWith({ draw: fn('Query', 'return JSON.stringify([...crypto.getRandomValues(new Uint8Array(16))])') })
+    const context = await contextWith({
+      draw: fn('Query', 'return JSON.stringify([...crypto.getRandomValues(new Uint8Array(16))])'),
+    })
     const bytes = JSON.parse(context.invoke('draw', { seed: '00'.repeat(32) }).settled?.[1] ?? '') as number[]
     expect(Buffer.from(bytes).toString('hex')).toBe('76b8e0ada0f13d90405d6ae55386bd28')
   })
@@ -159,27 +173,40 @@ describe('clock and randomness', () => {
   test('cryptographic randomness is refused at import time, Math.random is not', async () => {
     const context = await TestContext.create()
     expect(() => context.evaluate('crypto.randomUUID()')).toThrow('Cannot use cryptographic randomness at import time')
-    expect(() => context.evaluate('crypto.getRandomValues(new Uint8Array(1))')).toThrow('Cannot use cryptographic randomness at import time')
+    expect(() => context.evaluate('crypto.getRandomValues(new Uint8Array(1))')).toThrow(
+      'Cannot use cryptographic randomness at import time',
+    )
     expect(context.evaluate('Math.random()')).toEqual(expect.any(Number))
   })
 
   test('performance.now is 0 at import, fixed in queries, and never runs backwards in mutations', async () => {
     const context = await TestContext.create()
     expect(context.evaluate('[performance.now(), performance.timeOrigin]')).toEqual([0, importTimeMs])
-    expect(await context.run('[performance.now(), performance.now(), performance.timeOrigin]')).toEqual([5000, 5000, importTimeMs])
-    const [a, b] = (await context.run('[performance.now(), performance.now()]', { udfType: 'mutation' })) as [number, number]
+    expect(await context.run('[performance.now(), performance.now(), performance.timeOrigin]')).toEqual([
+      5000,
+      5000,
+      importTimeMs,
+    ])
+    const [a, b] = (await context.run('[performance.now(), performance.now()]', { udfType: 'mutation' })) as [
+      number,
+      number,
+    ]
     expect(a >= 5000 && b >= a).toBe(true)
   })
 })
 
 describe('environment', () => {
   test('is a lookup in which nothing can be listed or written', async () => {
-    const context = await contextWith({
-      look: fn(
-        'Query',
-        'process.env.NEW = "x"; return JSON.stringify([process.env.A, process.env.B ?? null, process.env.NEW ?? null, Object.keys(process.env), "A" in process.env, Object.keys(process)])',
-      ),
-    }, '', { A: 'one' })
+    const context = await contextWith(
+      {
+        look: fn(
+          'Query',
+          'process.env.NEW = "x"; return JSON.stringify([process.env.A, process.env.B ?? null, process.env.NEW ?? null, Object.keys(process.env), "A" in process.env, Object.keys(process)])',
+        ),
+      },
+      '',
+      { A: 'one' },
+    )
     const { settled, end } = context.invoke('look')
     expect(settled).toEqual([true, '["one",null,null,[],false,["env"]]'])
     expect(end.observed.env.toSorted()).toEqual(['A', 'B', 'NEW'])
@@ -192,7 +219,9 @@ describe('environment', () => {
   })
 
   test('inherited names are not variables', async () => {
-    const context = await contextWith({ look: fn('Query', 'return JSON.stringify([process.env.toString ?? null, process.env.constructor ?? null])') })
+    const context = await contextWith({
+      look: fn('Query', 'return JSON.stringify([process.env.toString ?? null, process.env.constructor ?? null])'),
+    })
     expect(context.invoke('look').settled).toEqual([true, '[null,null]'])
   })
 })
@@ -200,7 +229,10 @@ describe('environment', () => {
 describe('console', () => {
   test('formats like object-inspect, with levels', async () => {
     const context = await contextWith({
-      log: fn('Query', 'console.log("a", { b: [1, "c"] }, 1n, undefined); console.warn("%s", 1); console.error(new TypeError("x")); console.debug(); console.info(null); return "1"'),
+      log: fn(
+        'Query',
+        'console.log("a", { b: [1, "c"] }, 1n, undefined); console.warn("%s", 1); console.error(new TypeError("x")); console.debug(); console.info(null); return "1"',
+      ),
     })
     const { logLines } = context.invoke('log').end
     expect(logLines.map(({ level, messages }) => [level, ...messages])).toEqual([
@@ -224,14 +256,22 @@ describe('console', () => {
     const { logLines } = context.invoke('many').end
     expect(logLines).toHaveLength(256)
     expect(logLines[254]?.messages).toEqual(['254'])
-    expect(logLines[255]).toMatchObject({ level: 'ERROR', messages: ['Log overflow (maximum 256). Remaining log lines omitted.'] })
+    expect(logLines[255]).toMatchObject({
+      level: 'ERROR',
+      messages: ['Log overflow (maximum 256). Remaining log lines omitted.'],
+    })
   })
 
   test('timers measure and complain', async () => {
     const context = await contextWith({
-      timers: fn('Query', 'console.time(); console.time(); console.timeLog("x"); console.timeLog(); console.timeEnd(); console.timeEnd("default"); return "1"'),
+      timers: fn(
+        'Query',
+        'console.time(); console.time(); console.timeLog("x"); console.timeLog(); console.timeEnd(); console.timeEnd("default"); return "1"',
+      ),
     })
-    expect(context.invoke('timers').end.logLines.map(({ level, messages }) => [level, messages[0]?.replace(/\d+ms/, 'Nms')])).toEqual([
+    expect(
+      context.invoke('timers').end.logLines.map(({ level, messages }) => [level, messages[0]?.replace(/\d+ms/, 'Nms')]),
+    ).toEqual([
       ['WARN', "Timer 'default' already exists"],
       ['WARN', "Timer 'x' does not exist"],
       ['INFO', 'default: Nms'],
@@ -241,7 +281,10 @@ describe('console', () => {
   })
 
   test('trace carries frames for the host to map', async () => {
-    const context = await contextWith({ trace: fn('Query', 'inner(); return "1"') }, 'function inner() { console.trace("here") }')
+    const context = await contextWith(
+      { trace: fn('Query', 'inner(); return "1"') },
+      'function inner() { console.trace("here") }',
+    )
     const line = context.invoke('trace').end.logLines[0]
     expect(line).toMatchObject({ level: 'LOG', messages: ["'here'"] })
     expect(line?.traceFrames?.[0]?.functionName).toBe('inner')
@@ -265,7 +308,10 @@ describe('errors', () => {
     const read = await thrown('const e = new Error("x"); void e.stack; throw e')
     expect((read['frames'] as unknown[]).length).toBeGreaterThan(0)
     const context = await contextWith({
-      sites: fn('Query', 'const old = Error.prepareStackTrace; Error.prepareStackTrace = (_, sites) => sites; const sites = new Error().stack; Error.prepareStackTrace = old; return String(Array.isArray(sites))'),
+      sites: fn(
+        'Query',
+        'const old = Error.prepareStackTrace; Error.prepareStackTrace = (_, sites) => sites; const sites = new Error().stack; Error.prepareStackTrace = old; return String(Array.isArray(sites))',
+      ),
     })
     expect(context.invoke('sites').settled).toEqual([true, 'true'])
   })
@@ -290,7 +336,9 @@ describe('errors', () => {
 
   test('a ConvexError is known by its mark and carries its data', async () => {
     const mark = 'ConvexErrorSymbol: Symbol.for("ConvexError"), [Symbol.for("ConvexError")]: true'
-    expect(await thrown(`throw Object.assign(new Error("e"), { ${mark}, data: '{"a":1}' })`)).toMatchObject({ data: '{"a":1}' })
+    expect(await thrown(`throw Object.assign(new Error("e"), { ${mark}, data: '{"a":1}' })`)).toMatchObject({
+      data: '{"a":1}',
+    })
     const invalid = await thrown(`throw Object.assign(new Error("e"), { ${mark}, data: 'nope{' })`)
     expect(invalid['message']).toBe('ConvexError with invalid data: nope{')
     expect(invalid).not.toHaveProperty('data')
@@ -306,10 +354,14 @@ describe('globals', () => {
 
   test('are exactly those of the specification', async () => {
     const context = await TestContext.create()
-    for (const name of present.split(' ')) expect([name, context.evaluate(`typeof ${name}`)]).not.toEqual([name, 'undefined'])
-    for (const name of absent.split(' ')) expect([name, context.evaluate(`typeof ${name}`)]).toEqual([name, 'undefined'])
+    for (const name of present.split(' '))
+      expect([name, context.evaluate(`typeof ${name}`)]).not.toEqual([name, 'undefined'])
+    for (const name of absent.split(' '))
+      expect([name, context.evaluate(`typeof ${name}`)]).toEqual([name, 'undefined'])
     expect(context.evaluate('Object.keys(globalThis)')).toEqual([])
-    expect(context.evaluate('Object.keys(console)')).toEqual('debug error info log warn trace time timeLog timeEnd'.split(' '))
+    expect(context.evaluate('Object.keys(console)')).toEqual(
+      'debug error info log warn trace time timeLog timeEnd'.split(' '),
+    )
     expect(context.evaluate('process.version ?? null')).toBeNull()
   })
 
@@ -327,7 +379,11 @@ describe('globals', () => {
 
   test('last match of RegExp and other hidden state is gone', async () => {
     const context = await TestContext.create()
-    expect(context.evaluate('(/(a)/.exec("a"), [RegExp.$1 ?? null, RegExp.lastMatch ?? null, RegExp["$&"] ?? null, RegExp.input ?? null])')).toEqual([null, null, null, null])
+    expect(
+      context.evaluate(
+        '(/(a)/.exec("a"), [RegExp.$1 ?? null, RegExp.lastMatch ?? null, RegExp["$&"] ?? null, RegExp.input ?? null])',
+      ),
+    ).toEqual([null, null, null, null])
     expect(() => context.evaluate('Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)')).toThrow(TypeError)
     expect(context.evaluate('new WeakRef({ a: 1 }).deref()')).toEqual({ a: 1 })
   })
@@ -335,6 +391,10 @@ describe('globals', () => {
   test('WebAssembly compiles at once', async () => {
     const context = await TestContext.create()
     const bytes = 'new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])'
-    expect(await context.run(`WebAssembly.instantiate(${bytes}).then(({ instance }) => instance instanceof WebAssembly.Instance)`)).toBe(true)
+    expect(
+      await context.run(
+        `WebAssembly.instantiate(${bytes}).then(({ instance }) => instance instanceof WebAssembly.Instance)`,
+      ),
+    ).toBe(true)
   })
 })

@@ -12,6 +12,7 @@ import { isGraphFrozen } from './frozen-state.ts'
 import { installGlobals } from './globals.ts'
 import { invoke } from './invoke.ts'
 import { jsonStringify } from './primordials.ts'
+import { checkRegExp } from './regexp-prototype.ts'
 import { setHost } from './syscalls.ts'
 import { makeWebAssemblySynchronous } from './web/determinism.ts'
 
@@ -43,11 +44,15 @@ function beginCall(options: CallOptions): void {
 
 /** JSON text of `{logLines, observed, frozenWrite}` of the phase that ends here. */
 function endCall(): string {
-  const logLines = takeLogLines()
-  const observed = { time: state.timeObserved, env: observedEnvNames() }
-  const text = jsonStringify({ logLines, observed, frozenWrite: state.frozenWrite })
+  if (isGraphFrozen()) checkRegExp()
+  const lines = takeLogLines()
+  const names = observedEnvNames()
+  // Most calls have neither: their text needs no serializer.
+  const logLines = lines.length === 0 ? '[]' : jsonStringify(lines)
+  const env = names.length === 0 ? '[]' : jsonStringify(names)
+  const { timeObserved, frozenWrite } = state
   state.phase = 'idle'
-  return text
+  return `{"logLines":${logLines},"observed":{"time":${timeObserved},"env":${env}},"frozenWrite":${frozenWrite}}`
 }
 
 installGlobals()

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/unbound-method -- methods are taken from their prototypes on purpose and called with a receiver */
 /**
  * Errors as the host reports them (function-runtime.md §1.11): V8's structured frames are kept when a stack is formatted,
  * so that the host can map them through source maps; the text of a thrown value is built here.

@@ -23,17 +23,15 @@ export type ExecutionState = {
   startedAtMs: number
   env: EnvVariables
   timeObserved: boolean
-  /** Names read since the phase began, as keys. */
-  envObserved: Record<string, true>
+  /** Names read since the phase began, as keys; undefined if none was. */
+  envObserved: Record<string, true> | undefined
   /** Names read by the import phase: every call in this context depends on them. */
-  importEnvObserved: Record<string, true>
+  importEnvObserved: Record<string, true> | undefined
   /** Code tried to write something frozen, as far as that could be noticed (see frozen-state.ts). */
   frozenWrite: boolean
   /** A host call failed in a way that user code must not survive. */
   isAborted: boolean
 }
-
-const nothing = (): Record<string, true> => objectCreate(null) as Record<string, true>
 
 export const state: ExecutionState = {
   phase: 'idle',
@@ -44,8 +42,8 @@ export const state: ExecutionState = {
   startedAtMs: 0,
   env: objectCreate(null) as EnvVariables,
   timeObserved: false,
-  envObserved: nothing(),
-  importEnvObserved: nothing(),
+  envObserved: undefined,
+  importEnvObserved: undefined,
   frozenWrite: false,
   isAborted: false,
 }
@@ -57,12 +55,12 @@ export function enterPhase(phase: Phase, seed: string, nowMs: number, env: EnvVa
   state.nowMs = nowMs
   state.startedAtMs = realNow()
   state.timeObserved = false
-  state.envObserved = nothing()
+  state.envObserved = undefined
   state.frozenWrite = false
   state.isAborted = false
   if (phase === 'import') {
     state.importTimeMs = nowMs
-    state.importEnvObserved = state.envObserved
+    state.importEnvObserved = undefined
   }
   if (env !== undefined) state.env = env
 }
@@ -74,20 +72,24 @@ export function observeNow(): number {
 }
 
 export function observeEnv(name: string): string | undefined {
+  state.envObserved ??= objectCreate(null) as Record<string, true>
   state.envObserved[name] = true
+  if (state.phase === 'import') state.importEnvObserved = state.envObserved
   const value: unknown = getOwnPropertyDescriptor(state.env, name)?.value
   return typeof value === 'string' ? value : undefined
 }
 
 /** Names of environment variables that the current call, or the import phase before it, has read. */
 export function observedEnvNames(): string[] {
+  if (state.importEnvObserved === undefined && state.envObserved === undefined) return []
   const names = objectCreate(null) as Record<string, true>
   addNames(names, state.importEnvObserved)
   addNames(names, state.envObserved)
   return ownKeys(names) as string[]
 }
 
-function addNames(names: Record<string, true>, source: object): void {
+function addNames(names: Record<string, true>, source: object | undefined): void {
+  if (source === undefined) return
   const keys = ownKeys(source)
   for (let i = 0; i < keys.length; i++) names[keys[i] as string] = true
 }
@@ -99,4 +101,3 @@ export function notAllowedError(what: string): Error {
     `Can't use ${what} in queries and mutations. Please consider using an action. See https://docs.convex.dev/functions/actions for more details.`,
   )
 }
-

@@ -5,7 +5,10 @@ const query = (body: string): string =>
   `Object.assign(() => {}, { isQuery: true, isPublic: true, invokeQuery: async () => { ${body} } })`
 
 /** A frozen context whose module is `prologue` plus the query `run`; `refusal` is what `freeze` said. */
-async function frozen(prologue: string, body = 'return "1"'): Promise<{ context: TestContext; refusal: string | undefined }> {
+async function frozen(
+  prologue: string,
+  body = 'return "1"',
+): Promise<{ context: TestContext; refusal: string | undefined }> {
   const context = await TestContext.create()
   context.load(`${prologue}\nexport const run = ${query(body)}`)
   context.endCall()
@@ -26,7 +29,10 @@ describe('freeze refuses', () => {
   test.each([
     ['export const bytes = new Uint8Array(4)', 'a typed array lives at module level'],
     ['export const buffer = new ArrayBuffer(4)', 'an array buffer lives at module level'],
-    ['export const shared = { deep: [new SharedArrayBuffer(4)] }', 'an object of class SharedArrayBuffer lives at module level'],
+    [
+      'export const shared = { deep: [new SharedArrayBuffer(4)] }',
+      'an object of class SharedArrayBuffer lives at module level',
+    ],
     ['export const view = new DataView(new ArrayBuffer(4))', 'a typed array lives at module level'],
     ['export const later = Promise.resolve(1)', 'a promise lives at module level'],
     ['export const next = (function* () { yield 1 })()', 'an iterator or generator object lives at module level'],
@@ -36,15 +42,24 @@ describe('freeze refuses', () => {
     ['export const next = [1].values().map((x) => x)', 'an iterator or generator object lives at module level'],
     ['export const memory = new WebAssembly.Memory({ initial: 1 })', 'an object of class Memory lives at module level'],
     ['const hidden = __concave_keep(new Uint8Array(1))', 'a typed array lives at module level'],
-    ['const bound = (function () { return this.n++ }).bind({ n: new Uint8Array(1) }); export { bound }', 'a typed array lives at module level'],
+    [
+      'const bound = (function () { return this.n++ }).bind({ n: new Uint8Array(1) }); export { bound }',
+      'a typed array lives at module level',
+    ],
     ['export const map = new Map([[{}, new Map([[1, new Uint8Array(1)]])]])', 'a typed array lives at module level'],
     ['const weak = new WeakMap(); weak.set(globalThis, new Uint8Array(1))', 'a typed array lives at module level'],
     ['export const proxy = new Proxy({}, { state: new Uint8Array(1) })', 'a typed array lives at module level'],
     ['export const ref = new WeakRef(new Uint8Array(1))', 'a typed array lives at module level'],
     ['const { proxy } = Proxy.revocable({}, {})', 'a revocable proxy was made while the module was imported'],
-    ['__concave_stateful("the binding `count` is assigned by a function")', 'the binding `count` is assigned by a function'],
+    [
+      '__concave_stateful("the binding `count` is assigned by a function")',
+      'the binding `count` is assigned by a function',
+    ],
   ])('%s', async (prologue, reason) => {
-    const { context, refusal } = await frozen(prologue, 'const o = {}; o.toString = 1; globalThis.x = 1; Array.prototype.x = 2; return String(o.toString)')
+    const { context, refusal } = await frozen(
+      prologue,
+      'const o = {}; o.toString = 1; globalThis.x = 1; Array.prototype.x = 2; return String(o.toString)',
+    )
     expect(refusal).toBe(reason)
     // The context is as it was: it still serves the call that it was made for.
     expect(context.invoke('run')).toMatchObject({ settled: [true, '1'], end: { frozenWrite: false } })
@@ -80,7 +95,11 @@ describe('a frozen graph', () => {
     ['an array', 'export const list = []', 'list.push(1)'],
     ['a captured object', 'const cache = __concave_keep({})', 'cache.x = 1'],
     ['a map', 'export const cache = new Map()', 'cache.set(1, 2)'],
-    ['a map through its prototype', 'export const cache = new Map(); const { set } = Map.prototype', 'set.call(cache, 1, 2)'],
+    [
+      'a map through its prototype',
+      'export const cache = new Map(); const { set } = Map.prototype',
+      'set.call(cache, 1, 2)',
+    ],
     ['a set', 'export const seen = new Set([1])', 'seen.delete(1)'],
     ['a weak map', 'export const seen = new WeakMap()', 'seen.set({}, 1)'],
     ['a weak set', 'export const seen = new WeakSet()', 'seen.add({})'],
@@ -90,7 +109,11 @@ describe('a frozen graph', () => {
     ['headers', 'export const headers = new Headers()', 'headers.set("a", 1)'],
     ['an abort signal', 'export const controller = new AbortController()', 'controller.abort()'],
     ['an event target', 'export const target = new EventTarget()', 'target.addEventListener("x", () => {})'],
-    ['a decoder that streams', 'export const decoder = new TextDecoder()', 'decoder.decode(new Uint8Array([0xc3]), { stream: true })'],
+    [
+      'a decoder that streams',
+      'export const decoder = new TextDecoder()',
+      'decoder.decode(new Uint8Array([0xc3]), { stream: true })',
+    ],
     ['a function', 'export function helper() {}', 'helper.calls = 1'],
     ['a class', 'export class Counter { static count = 0 }', 'Counter.count++'],
     ['a prototype', 'export class Counter {}', 'Counter.prototype.x = 1'],
@@ -106,6 +129,7 @@ describe('a frozen graph', () => {
     ['a deleted property', 'export const config = { x: 1 }', 'delete config.x'],
     ['a proxied target', 'export const target = {}; export const proxy = new Proxy(target, {})', 'proxy.x = 1'],
     ['a regular expression', 'export const pattern = /a/g', 'pattern.x = 1'],
+    ['the pattern of a regular expression', 'export const pattern = /a/g', 'pattern.compile("b")'],
     ['Error itself', '', 'Error.leak = 1'],
     ['Object.prototype.toString', '', 'Object.prototype.toString = 1'],
   ])('notices a write to %s', async (_what, prologue, write) => {
@@ -117,6 +141,20 @@ describe('a frozen graph', () => {
   test.each([
     ['a guarded collection', 'export const cache = new Map()', 'try { cache.set(1, 2) } catch {}'],
     ['an overridden method of Object.prototype', '', 'try { Object.prototype.toString = 1 } catch {}'],
+    ['an added property of RegExp.prototype', '', 'RegExp.prototype.leak = 1'],
+    ['a replaced method of RegExp.prototype', '', 'RegExp.prototype.test = () => true'],
+    [
+      'a replaced getter of RegExp.prototype',
+      '',
+      'Object.defineProperty(RegExp.prototype, "flags", { get: () => "g" })',
+    ],
+    ['a getter by Reflect', '', 'Reflect.defineProperty(RegExp.prototype, "flags", { get: () => "g" })'],
+    ['a getter by defineProperties', '', 'Object.defineProperties(RegExp.prototype, { flags: { get: () => "g" } })'],
+    ['a getter by its legacy method', '', 'RegExp.prototype.__defineGetter__("flags", () => "g")'],
+    ['a setter by its legacy method', '', 'RegExp.prototype.__defineSetter__("flags", () => {})'],
+    ['a deleted getter', '', 'delete RegExp.prototype.flags'],
+    ['a replaced symbol of RegExp.prototype', '', 'RegExp.prototype[Symbol.replace] = () => "x"'],
+    ['another prototype of RegExp.prototype', '', 'Object.setPrototypeOf(RegExp.prototype, {})'],
     ['Reflect.set', 'export const config = {}', 'Reflect.set(config, "x", 1)'],
     ['Reflect.defineProperty', 'export const config = {}', 'Reflect.defineProperty(config, "x", { value: 1 })'],
     ['Reflect.deleteProperty', 'export const config = { x: 1 }', 'Reflect.deleteProperty(config, "x")'],
@@ -143,23 +181,39 @@ describe('a frozen graph', () => {
       const own = { toString: 9 }; own.toString = 10
       return JSON.stringify([o + "", o.constructor, Object.keys(o), list.map, list.at, f + "", f.call, p.catch, String(new Old()), own.toString, await p])`
     const { text, frozenWrite } = await runFrozen('', body)
-    expect(JSON.parse(text)).toEqual(['3', 1, ['toString', 'constructor', 'hasOwnProperty', 'valueOf'], 4, 5, 'f', 6, 8, 'old', 10, 7])
+    expect(JSON.parse(text)).toEqual([
+      '3',
+      1,
+      ['toString', 'constructor', 'hasOwnProperty', 'valueOf'],
+      4,
+      5,
+      'f',
+      6,
+      8,
+      'old',
+      10,
+      7,
+    ])
     expect(frozenWrite).toBe(false)
   })
 
   test('reads constant tables and copies them', async () => {
-    const prologue = 'const table = __concave_keep(new Map([["a", [1]]])); const days = __concave_keep(new Set(["mon"])); const start = __concave_keep(new Date(0))'
-    const body = 'const copy = new Map(table); copy.set("b", 2); const day = new Date(start); day.setTime(5); return JSON.stringify([table.get("a"), [...copy.keys()], days.has("mon"), day.getTime(), new Set([...days, "tue"]).size])'
+    const prologue =
+      'const table = __concave_keep(new Map([["a", [1]]])); const days = __concave_keep(new Set(["mon"])); const start = __concave_keep(new Date(0))'
+    const body =
+      'const copy = new Map(table); copy.set("b", 2); const day = new Date(start); day.setTime(5); return JSON.stringify([table.get("a"), [...copy.keys()], days.has("mon"), day.getTime(), new Set([...days, "tue"]).size])'
     expect(await runFrozen(prologue, body)).toEqual({ text: '[[1],["a","b"],true,5,2]', frozenWrite: false })
   })
 
   test('regular expressions begin every call where they were frozen', async () => {
-    const { context, refusal } = await frozen('export const pattern = /a/g; export const plain = /b/', 'return JSON.stringify([pattern.lastIndex, pattern.test("aa"), pattern.lastIndex, "aXa".replace(pattern, "-"), plain.test("b"), pattern.compile === undefined])')
+    const { context, refusal } = await frozen(
+      'export const pattern = /a/g; export const plain = /b/',
+      'return JSON.stringify([pattern.lastIndex, pattern.test("aa"), pattern.lastIndex, "aXa".replace(pattern, "-"), plain.test("b")])',
+    )
     expect(refusal).toBeUndefined()
     const first = context.invoke('run').settled
-    expect(first).toEqual([true, '[0,true,1,"-X-",true,true]'])
-    context.load(`export const run = ${query('return "x"')}`)
-    expect(first).toEqual([true, '[0,true,1,"-X-",true,true]'])
+    expect(first).toEqual([true, '[0,true,1,"-X-",true]'])
+    expect(context.invoke('run').settled).toEqual(first)
   })
 
   test('a match position does not reach the next call', async () => {

@@ -7,6 +7,7 @@
 import { findProxyParts, findStatefulReason, takeKept } from './kept-values.ts'
 import { isFrozenObject, markFrozen, startFrozenGraph, stopFrozenGraph } from './frozen-state.ts'
 import { allowOverrides } from './override-mistake.ts'
+import { regExpPrototype, startWatchingRegExp } from './regexp-prototype.ts'
 import {
   arrayBufferByteLength,
   dataViewByteLength,
@@ -20,7 +21,6 @@ import {
   ownKeys,
   reflectApply,
   reflectDefineProperty,
-  reflectDeleteProperty,
   reflectPreventExtensions,
   setForEach,
   typedArrayByteLength,
@@ -34,7 +34,7 @@ const prototypesOf = {
   set: Set.prototype as object,
   promise: Promise.prototype as object,
   arrayBuffer: ArrayBuffer.prototype as object,
-  regExp: RegExp.prototype as object,
+  regExp: regExpPrototype,
   iterator: Iterator.prototype as object,
   asyncIterator: getPrototypeOf(
     getPrototypeOf(getPrototypeOf((async function* () {})()) as object) as object,
@@ -114,7 +114,10 @@ export function freeze(roots: readonly unknown[]): string | undefined {
     if (error instanceof Unfreezable) return error.message
     throw error
   }
-  reflectDeleteProperty(RegExp.prototype, 'compile')
+  if (!startWatchingRegExp()) {
+    stopFrozenGraph()
+    return 'RegExp.prototype was changed'
+  }
   allowOverrides(markFrozen)
   for (let i = 0; i < objects.length; i++) freezeOne(objects[i] as object)
   return undefined
@@ -159,7 +162,7 @@ function walk(object: object, visit: Visit): void {
 }
 
 function freezeOne(object: object): void {
-  if (findProxyParts(object) !== undefined || isNamespace(object)) return
+  if (findProxyParts(object) !== undefined || isNamespace(object) || object === regExpPrototype) return
   if (object === NativeError) freezeErrorConstructor()
   else if (isStatefulRegExp(object)) freezeRegExp(object)
   else objectFreeze(object)
@@ -238,7 +241,8 @@ function checkKind(object: object, kind: object, visit: Visit): void {
   else if (kind === prototypesOf.set) visitSet(object, visit)
   else if (kind === prototypesOf.promise) throw new Unfreezable('a promise lives at module level')
   else if (kind === prototypesOf.arrayBuffer) checkArrayBuffer(object)
-  else if (kind === prototypesOf.dateTimeFormat || kind === prototypesOf.numberFormat) visitBound(object, kind, 'format', visit)
+  else if (kind === prototypesOf.dateTimeFormat || kind === prototypesOf.numberFormat)
+    visitBound(object, kind, 'format', visit)
   else if (kind === prototypesOf.collator) visitBound(object, kind, 'compare', visit)
   else if (kind === prototypesOf.iterator || kind === prototypesOf.asyncIterator) checkIterator(object)
   else if (includes(unfreezableKinds, kind)) throw new Unfreezable(`${describeKind(object)} lives at module level`)
@@ -306,4 +310,3 @@ function describeKind(object: object): string {
   const constructor = (getPrototypeOf(object) as { constructor?: { name?: unknown } } | null)?.constructor
   return typeof constructor?.name === 'string' ? `an object of class ${constructor.name}` : 'an object'
 }
-

@@ -8,7 +8,10 @@ export type InvokeMethod = 'invokeQuery' | 'invokeMutation'
 /** `text`: the result's JSON text, or the JSON text of an `ErrorDescription`. Called at most once. */
 export type OnSettled = (ok: boolean, text: string) => void
 
-type Registered = Readonly<Record<string, unknown>> & { readonly invokeQuery?: unknown; readonly invokeMutation?: unknown }
+type Registered = Readonly<Record<string, unknown>> & {
+  readonly invokeQuery?: unknown
+  readonly invokeMutation?: unknown
+}
 
 /**
  * `onSettled` is called during this call or during the microtasks that follow it; if it has not been called when they
@@ -63,7 +66,8 @@ function findFunction(
   }
   const runsAs = method === 'invokeQuery' ? 'query' : 'mutation'
   const registeredAs = isQuery ? 'query' : 'mutation'
-  if (runsAs !== registeredAs) return `Function ${path} is registered as a ${registeredAs} but is being run as a ${runsAs}.`
+  if (runsAs !== registeredAs)
+    return `Function ${path} is registered as a ${registeredAs} but is being run as a ${runsAs}.`
   if (typeof registered[method] !== 'function') {
     return `Function ${path} is neither a query or mutation. Did you forget to wrap it with \`query\` or \`mutation\`?`
   }

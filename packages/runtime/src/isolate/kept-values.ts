@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/unbound-method -- methods are taken from their prototypes on purpose and called with a receiver */
 /**
  * Values that live as long as the context but cannot be reached by walking properties: what closures capture (reported
  * by the push-time rewrite), what bound functions and proxies hide, what weak collections hold. Collected during the
@@ -5,6 +6,7 @@
  */
 import { state } from './execution-state.ts'
 import { assertMutable, isFrozenObject, noteFrozenWrite } from './frozen-state.ts'
+import { noteDefinition } from './regexp-prototype.ts'
 import {
   defineHidden,
   getOwnPropertyDescriptor,
@@ -109,31 +111,41 @@ function installProxy(): void {
 
 function installBind(): void {
   const native = nativeMethod(Function.prototype, 'bind')
-  replaceMethod(Function.prototype, 'bind', {
-    bind(this: unknown, ...args: unknown[]): unknown {
-      if (state.phase === 'import') {
-        keep(this)
-        for (let i = 0; i < args.length; i++) keep(args[i])
-      }
-      return reflectApply(native, this, args)
-    },
-  }.bind)
+  replaceMethod(
+    Function.prototype,
+    'bind',
+    {
+      bind(this: unknown, ...args: unknown[]): unknown {
+        if (state.phase === 'import') {
+          keep(this)
+          for (let i = 0; i < args.length; i++) keep(args[i])
+        }
+        return reflectApply(native, this, args)
+      },
+    }.bind,
+  )
 }
 
 function installCollections(): void {
   guard(Map.prototype, ['clear', 'delete', 'set'])
   guard(Set.prototype, ['add', 'clear', 'delete'])
   guard(WeakMap.prototype, ['delete'])
+  // `compile` gives an existing regular expression another pattern.
+  guard(RegExp.prototype, ['compile'])
   guard(WeakSet.prototype, ['add', 'delete'])
   const native = nativeMethod(WeakMap.prototype, 'set')
-  replaceMethod(WeakMap.prototype, 'set', {
-    set(this: unknown, key: unknown, value: unknown): unknown {
-      assertMutable(this)
-      // A weak map cannot be enumerated, so freezing learns of its values here.
-      if (state.phase === 'import') keep(value)
-      return reflectApply(native, this, [key, value])
-    },
-  }.set)
+  replaceMethod(
+    WeakMap.prototype,
+    'set',
+    {
+      set(this: unknown, key: unknown, value: unknown): unknown {
+        assertMutable(this)
+        // A weak map cannot be enumerated, so freezing learns of its values here.
+        if (state.phase === 'import') keep(value)
+        return reflectApply(native, this, [key, value])
+      },
+    }.set,
+  )
 }
 
 /** `Reflect` reports a refused write by `false`, which code may ignore: then the write is noted here. */
@@ -142,6 +154,7 @@ function installReflect(): void {
     const native = nativeMethod(Reflect, name)
     const noting = {
       [name](...args: unknown[]): unknown {
+        if (name === 'defineProperty') noteDefinition(args[0])
         const isDone = reflectApply(native, undefined, args)
         if (isDone === false && isFrozenObject(args[0])) noteFrozenWrite()
         return isDone
@@ -151,12 +164,37 @@ function installReflect(): void {
   }
 }
 
+/** Ways to define a property other than `Reflect.defineProperty`; the last two take the object as their receiver. */
+function installDefinitions(): void {
+  for (const name of ['defineProperty', 'defineProperties']) {
+    const native = nativeMethod(Object, name)
+    const noting = {
+      [name](...args: unknown[]): unknown {
+        noteDefinition(args[0])
+        return reflectApply(native, undefined, args)
+      },
+    }
+    replaceMethod(Object, name, noting[name] as Method)
+  }
+  for (const name of ['__defineGetter__', '__defineSetter__']) {
+    const native = nativeMethod(Object.prototype, name)
+    const noting = {
+      [name](this: unknown, ...args: unknown[]): unknown {
+        noteDefinition(this)
+        return reflectApply(native, this, args)
+      },
+    }
+    replaceMethod(Object.prototype, name, noting[name] as Method)
+  }
+}
+
 /** Patches what would otherwise hide values from `freeze` or let frozen collections change. */
 export function installTracking(): void {
   installProxy()
   installBind()
   installCollections()
   installReflect()
+  installDefinitions()
   // Fixed, so that no module can take them away from the others.
   reflectDefineProperty(globalThis, '__concave_keep', { value: keep })
   reflectDefineProperty(globalThis, '__concave_stateful', { value: markStateful })

@@ -25,7 +25,9 @@ function answer(operation: string, argsText: string): string {
   if (operation === '1.0/queryStream') return '0{"queryId":7}'
   if (operation === '1.0/queryStreamNext') {
     rowsLeft -= 1
-    return rowsLeft >= 0 ? `0{"value":{"_id":"m${rowsLeft}","_creationTime":1,"body":"text ${rowsLeft}"},"done":false}` : '0{"value":null,"done":true}'
+    return rowsLeft >= 0
+      ? `0{"value":{"_id":"m${rowsLeft}","_creationTime":1,"body":"text ${rowsLeft}"},"done":false}`
+      : '0{"value":null,"done":true}'
   }
   if (operation === '1.0/queryCleanup') return '0{}'
   if (operation === '1.0/insert') return `0${JSON.stringify({ _id: `id:${String(args['table'])}` })}`
@@ -35,7 +37,12 @@ function answer(operation: string, argsText: string): string {
 }
 let rowsLeft = 0
 
-function invoke(context: TestContext, name: string, udfType: 'query' | 'mutation' = 'query', args: unknown = {}): Settled {
+function invoke(
+  context: TestContext,
+  name: string,
+  udfType: 'query' | 'mutation' = 'query',
+  args: unknown = {},
+): Settled {
   rowsLeft = 2
   return context.invoke(name, { udfType, args })
 }
@@ -64,7 +71,11 @@ describe.each([['fresh'], ['frozen']])('the real server library in a %s context'
     const context = await open(convexModule)
     const { settled, end } = invoke(context, 'refuse')
     const error = JSON.parse(settled?.[1] ?? '') as Record<string, unknown>
-    expect(error).toMatchObject({ name: 'ConvexError', data: '{"code":"no","n":{"$integer":"AQAAAAAAAAA="}}', frozenWrite: false })
+    expect(error).toMatchObject({
+      name: 'ConvexError',
+      data: '{"code":"no","n":{"$integer":"AQAAAAAAAAA="}}',
+      frozenWrite: false,
+    })
     expect(error['message']).toMatch(/^Uncaught ConvexError: /)
     expect(end.frozenWrite).toBe(false)
   })
@@ -133,8 +144,22 @@ describe('analysis', () => {
     const pos = null
     expect(context.analyze('analyze')).toEqual({
       functions: [
-        { name: 'act', pos, udfType: 'Action', visibility: { kind: 'public' }, args: '{"type":"object","value":{}}', returns: 'null' },
-        { name: 'default', pos, udfType: 'Mutation', visibility: { kind: 'internal' }, args: '{"type":"any"}', returns: 'null' },
+        {
+          name: 'act',
+          pos,
+          udfType: 'Action',
+          visibility: { kind: 'public' },
+          args: '{"type":"object","value":{}}',
+          returns: 'null',
+        },
+        {
+          name: 'default',
+          pos,
+          udfType: 'Mutation',
+          visibility: { kind: 'internal' },
+          args: '{"type":"any"}',
+          returns: 'null',
+        },
         {
           name: 'list',
           pos,
@@ -153,7 +178,9 @@ describe('analysis', () => {
       load(`export const f = Object.assign(() => {}, { isQuery: true, isPublic: true, exportArgs: () => ${value} })`)
     expect(() => undefined).not.toThrow()
     const notText = await broken('1')
-    expect(() => notText.analyze('analyze')).toThrow("Invalid exportArgs return value: app.js:f.exportArgs() didn't return a string.")
+    expect(() => notText.analyze('analyze')).toThrow(
+      "Invalid exportArgs return value: app.js:f.exportArgs() didn't return a string.",
+    )
     const notJson = await broken('"{"')
     expect(() => notJson.analyze('analyze')).toThrow('Invalid JSON returned from app.js:f.exportArgs(): ')
     const circular = await load(`
@@ -206,7 +233,9 @@ describe('analysis', () => {
       export default defineApp()
     `)
     expect(app.analyze('definition')).toMatchObject({ definitionType: { type: 'app' }, childComponents: [] })
-    const auth = await load('export default { providers: [{ domain: process.env.ISSUER ?? "none", applicationID: "app" }] }')
+    const auth = await load(
+      'export default { providers: [{ domain: process.env.ISSUER ?? "none", applicationID: "app" }] }',
+    )
     expect(auth.analyze('authConfig')).toEqual({ providers: [{ domain: 'none', applicationID: 'app' }] })
     const empty = await load('export const a = 1')
     expect(() => empty.analyze('schema')).toThrow('Schema file missing default export.')

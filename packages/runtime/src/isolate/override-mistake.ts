@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/unbound-method -- methods are taken from their prototypes on purpose and called with a receiver */
 /**
  * An object that inherits from a frozen prototype cannot be given an own property of the same name by assignment
  * ("override mistake"). Where ordinary code does this (`error.name = …`, `object.toString = …`), the frozen property
@@ -39,10 +40,15 @@ function allowOverride(prototype: object, key: PropertyKey, onCreated: OnCreated
         throw new NativeTypeError(`Cannot assign to read only property '${String(key)}' of object`)
       }
       if (hasOwn(this, key)) (this as Record<PropertyKey, unknown>)[key] = replacement
-      else reflectDefineProperty(this, key, { value: replacement, writable: true, enumerable: true, configurable: true })
+      else
+        reflectDefineProperty(this, key, { value: replacement, writable: true, enumerable: true, configurable: true })
     },
   }
-  reflectDefineProperty(prototype, key, { ...accessors, enumerable: descriptor.enumerable === true, configurable: false })
+  reflectDefineProperty(prototype, key, {
+    ...accessors,
+    enumerable: descriptor.enumerable === true,
+    configurable: false,
+  })
   onCreated(objectFreeze(accessors.get))
   onCreated(objectFreeze(accessors.set))
 }
@@ -57,7 +63,8 @@ function allowAll(prototype: object, except: readonly PropertyKey[], onCreated: 
 export function allowOverrides(onCreated: OnCreated): void {
   allowAll(Object.prototype, [], onCreated)
   for (const prototype of errorPrototypes) allowAll(prototype, [], onCreated)
-  for (const key of ['toString', 'call', 'apply', 'bind', 'constructor']) allowOverride(Function.prototype, key, onCreated)
+  for (const key of ['toString', 'call', 'apply', 'bind', 'constructor'])
+    allowOverride(Function.prototype, key, onCreated)
   // V8's fast paths of array and promise built-ins depend on plain `constructor` and `then` properties.
   allowAll(Array.prototype, ['constructor', 'length'], onCreated)
   allowAll(Promise.prototype, ['constructor', 'then'], onCreated)

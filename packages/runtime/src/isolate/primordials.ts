@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/unbound-method -- methods are taken from their prototypes on purpose and called with a receiver */
 /**
  * The intrinsics that our glue relies on, captured before user code can replace them. Methods come uncurried:
  * `arrayPush(list, item)` instead of `list.push(item)`.
@@ -54,7 +55,9 @@ export const arraySort: <T>(self: T[], compare: (a: T, b: T) => number) => T[] =
   Array.prototype.sort,
 ) as never
 export const hasOwn: (self: object, key: PropertyKey) => boolean = uncurryThis(Object.prototype.hasOwnProperty)
-export const functionBind: (self: unknown, ...args: unknown[]) => unknown = uncurryThis(Function.prototype.bind) as never
+export const functionBind: (self: unknown, ...args: unknown[]) => unknown = uncurryThis(
+  Function.prototype.bind,
+) as never
 export const functionToString: (self: unknown) => string = uncurryThis(Function.prototype.toString) as never
 export const promiseThen: (
   self: Promise<unknown>,
@@ -71,7 +74,9 @@ export const promiseReject: (reason: unknown) => Promise<never> = uncurryThis(Pr
 ) as never
 export const stringSlice: (self: string, start: number, end?: number) => string = uncurryThis(String.prototype.slice)
 export const stringCharCodeAt: (self: string, index: number) => number = uncurryThis(String.prototype.charCodeAt)
-export const stringStartsWith: (self: string, text: string) => boolean = uncurryThis(String.prototype.startsWith) as never
+export const stringStartsWith: (self: string, text: string) => boolean = uncurryThis(
+  String.prototype.startsWith,
+) as never
 export const stringIndexOf: (self: string, text: string, from?: number) => number = uncurryThis(
   String.prototype.indexOf,
 )
@@ -104,9 +109,7 @@ export const weakMapHas: (self: WeakMap<WeakKey, unknown>, key: WeakKey) => bool
   WeakMap.prototype.has,
 ) as never
 export const weakSetAdd: (self: WeakSet<WeakKey>, key: WeakKey) => unknown = uncurryThis(WeakSet.prototype.add) as never
-export const weakSetHas: (self: WeakSet<WeakKey>, key: WeakKey) => boolean = uncurryThis(
-  WeakSet.prototype.has,
-) as never
+export const weakSetHas: (self: WeakSet<WeakKey>, key: WeakKey) => boolean = uncurryThis(WeakSet.prototype.has) as never
 
 const typedArrayPrototype = getPrototypeOf(Uint8Array.prototype) as object
 export const typedArrayTag = getter(typedArrayPrototype, Symbol.toStringTag) as (self: unknown) => string | undefined

@@ -2,7 +2,7 @@ import type { ReadyHeader } from '../protocol.ts'
 import { DataLimit } from './data-limit.ts'
 import { lastErrno, loadLibc, type Libc } from './libc.ts'
 import { buildSeccompFilter } from './seccomp-filter.ts'
-import { findSyscallTable } from './syscall-tables.ts'
+import { findSyscallTable, type SyscallTable } from './syscall-tables.ts'
 
 // Linux constants.
 const setNoNewPrivileges = 38
@@ -53,7 +53,7 @@ export function enterSandbox(options: SandboxOptions): Sandbox {
   const dataLimit = DataLimit.install(libc, options)
   const memoryOpen = dataLimit === undefined ? (['memory limit'] as const) : []
   installFilter(libc, buildSeccompFilter(table, process.pid), table.seccomp)
-  return { ready: { walls, open: [...memoryOpen, ...tryWalls(libc)] }, dataLimit }
+  return { ready: { walls, open: [...memoryOpen, ...tryWalls(libc, table)] }, dataLimit }
 }
 
 /** Another user, if we are root: then even a hole in the filter opens no file of ours. */
@@ -72,26 +72,24 @@ function installFilter(libc: Libc, filter: Buffer, seccompNumber: number): void 
 }
 
 /** Tries what an attacker who owns this process would try. Returns the walls that did not answer EPERM. */
-export function tryWalls(libc: Libc): readonly Wall[] {
+export function tryWalls(libc: Libc, table: SyscallTable): readonly Wall[] {
   const refused = (result: number): boolean => result === -1 && lastErrno() === errnoPermission
   const inetDomain = 2
   const streamType = 1
   const ioUringSetup = 425
+  const shareSignalHandlers = 0x800
+  const peekData = 2
   const attempts: readonly (readonly [Wall, () => boolean])[] = [
     ['files', () => refused(libc.open('/etc/passwd', 0, 0)) && refused(libc.open('/tmp/concave-wall', 0o101, 0o600))],
     ['network', () => refused(libc.socket(inetDomain, streamType, 0))],
-    ['processes', () => refused(forkOnce(libc))],
+    // A copy that shares signal handlers but no memory can't exist: with the wall open the answer is EINVAL.
+    ['processes', () => refused(libc.syscall(table.clone, shareSignalHandlers, 0, 0, 0))],
     // A program that can't exist: with the wall open the answer is ENOENT.
     ['programs', () => refused(libc.execv('/concave/no/such/program', null))],
     ['signals', () => refused(libc.kill(process.ppid, 0))],
-    ['tracing', () => refused(libc.ptrace(16, process.ppid, null, null))],
+    // A look into a process that is not traced: with the wall open the answer is ESRCH.
+    ['tracing', () => refused(libc.ptrace(peekData, process.ppid, null, null))],
     ['io_uring', () => refused(libc.syscall(ioUringSetup, 1, 0, 0, 0))],
   ]
   return attempts.filter(([, holds]) => !holds()).map(([wall]) => wall)
-}
-
-function forkOnce(libc: Libc): number {
-  const pid = libc.fork()
-  if (pid === 0) libc.exitNow(0)
-  return pid
 }

@@ -10,18 +10,18 @@ export type Libc = {
   readonly syscall: NativeFunction
   readonly open: NativeFunction
   readonly socket: NativeFunction
-  readonly fork: NativeFunction
   readonly exitNow: NativeFunction
   readonly execv: NativeFunction
   readonly kill: NativeFunction
   readonly ptrace: NativeFunction
 }
 
+koffi.struct('sock_fprog', { len: 'uint16', filter: 'uint8 *' })
+koffi.struct('rlimit', { current: 'uint64', maximum: 'uint64' })
+
 /** Binds the symbols of the running process: right for every libc. Must be called before the walls go up. */
 export function loadLibc(): Libc {
   const library = koffi.load(null)
-  koffi.struct('sock_fprog', { len: 'uint16', filter: 'uint8 *' })
-  koffi.struct('rlimit', { current: 'uint64', maximum: 'uint64' })
   const bind = (definition: string): NativeFunction => library.func(definition) as NativeFunction
   return {
     prctl: bind('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)'),
@@ -30,7 +30,6 @@ export function loadLibc(): Libc {
     syscall: library.func('syscall', 'long', ['long', 'long', 'long', 'long', 'long']) as NativeFunction,
     open: bind('int open(const char *path, int flags, int mode)'),
     socket: bind('int socket(int domain, int type, int protocol)'),
-    fork: bind('int fork()'),
     exitNow: bind('void _exit(int code)'),
     execv: bind('int execv(const char *path, void *arguments)'),
     kill: bind('int kill(int pid, int signal)'),

@@ -3,6 +3,8 @@
  * it. Where several meet at one offset they nest as their ranges do, whatever the order in which they were added; of
  * equal ranges the one added first is the outer one.
  */
+import type { InsertedColumns } from './source-map.ts'
+
 type Insertion = { readonly offset: number; readonly other: number; readonly order: number; readonly text: string }
 
 export class Edits {
@@ -15,11 +17,15 @@ export class Edits {
     this.#closing.push({ offset: end, other: start, order, text: after })
   }
 
-  apply(source: string): string {
+  /** The new text, and where what was inserted. */
+  apply(source: string): { readonly text: string; readonly inserted: readonly InsertedColumns[] } {
     // Outer ranges open first and close last.
     const opening = this.#opening.toSorted((a, b) => a.offset - b.offset || b.other - a.other || a.order - b.order)
     const closing = this.#closing.toSorted((a, b) => a.offset - b.offset || b.other - a.other || b.order - a.order)
     const parts: string[] = []
+    const inserted: InsertedColumns[] = []
+    let line = 0
+    let lineStart = 0
     let copied = 0
     let open = 0
     let close = 0
@@ -31,13 +37,22 @@ export class Edits {
       if (insertion === undefined) break
       if (closesFirst) close += 1
       else open += 1
+      for (
+        let at = source.indexOf('\n', lineStart);
+        at >= 0 && at < insertion.offset;
+        at = source.indexOf('\n', lineStart)
+      ) {
+        line += 1
+        lineStart = at + 1
+      }
       parts.push(source.slice(copied, insertion.offset))
-      if (startsWord(insertion.text) && endsWord(parts)) parts.push(' ')
-      parts.push(insertion.text)
+      const text = startsWord(insertion.text) && endsWord(parts) ? ` ${insertion.text}` : insertion.text
+      parts.push(text)
+      if (text !== '') inserted.push({ line, column: insertion.offset - lineStart, length: text.length })
       copied = insertion.offset
     }
     parts.push(source.slice(copied))
-    return parts.join('')
+    return { text: parts.join(''), inserted }
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Locate } from './syntax.ts'
-import type { Unit } from './scopes.ts'
+import type { Unit } from './scope-model.ts'
 
 /**
  * What the rules found. A `fresh` finding settles the module. An import-time finding only matters if its unit runs while

@@ -19,7 +19,12 @@ describe('prepareModule', () => {
     const fresh = 'let n = 0; export const f = (a) => () => [a, n++]'
     expect(prepareModule(fresh, 'x.js').source).toBe(fresh)
     const optIn = `${fresh}; export const experimental_reuseContext = true`
-    expect(prepareModule(optIn, 'x.js')).toEqual({ source: optIn, verdict: { tier: 'optIn' }, imports: [] })
+    expect(prepareModule(optIn, 'x.js')).toEqual({
+      source: optIn,
+      verdict: { tier: 'optIn' },
+      inserted: [],
+      imports: [],
+    })
   })
 
   it.each([

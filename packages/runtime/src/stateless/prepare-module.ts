@@ -39,19 +39,22 @@
  * succeed in a fresh context; the isolate sees uncaught ones only.
  */
 /* oxlint-disable typescript/switch-exhaustiveness-check -- syntax trees have some seventy kinds of nodes; `default` treats those that need nothing special */
-import type { Program } from 'acorn'
+import type { AnyNode, Program } from 'acorn'
 import { Edits } from './edits.ts'
 import { Findings } from './findings.ts'
 import { checkPrivateNames } from './private-names.ts'
 import { Insertions, placeInsertions, rewriteBindings } from './rewrite.ts'
 import { checkRules } from './rules.ts'
 import { analyze } from './scopes.ts'
+import type { InsertedColumns } from './source-map.ts'
 import { createLocator, parseModule } from './syntax.ts'
 
 export type PreparedModule = {
   /** Source to evaluate. Its lines are those of the input; columns shift where something was inserted. */
   readonly source: string
   readonly verdict: ReuseVerdict
+  /** What was inserted where: give it to `shiftSourceMap`. */
+  readonly inserted: readonly InsertedColumns[]
   /** Specifiers of static imports and re-exports, as written, without repetitions. */
   readonly imports: readonly string[]
 }
@@ -69,10 +72,10 @@ export function prepareModule(source: string, path: string): PreparedModule {
     program = parseModule(source)
   } catch (error) {
     const reason = `${path}: cannot be parsed: ${error instanceof Error ? error.message : String(error)}`
-    return { source, verdict: { tier: 'fresh', reason }, imports: [] }
+    return { source, verdict: { tier: 'fresh', reason }, inserted: [], imports: [] }
   }
   const imports = listImports(program)
-  if (optsIn(program)) return { source, verdict: { tier: 'optIn' }, imports }
+  if (optsIn(program)) return { source, verdict: { tier: 'optIn' }, inserted: [], imports }
   const analysis = analyze(program)
   const findings = new Findings(path, createLocator(source))
   const insertions = new Insertions()
@@ -81,9 +84,10 @@ export function prepareModule(source: string, path: string): PreparedModule {
   for (const info of analysis.classes) checkPrivateNames(info, findings, insertions, edits)
   rewriteBindings(analysis, findings, insertions, edits)
   const reason = findings.freshReason()
-  if (reason !== undefined) return { source, verdict: { tier: 'fresh', reason }, imports }
+  if (reason !== undefined) return { source, verdict: { tier: 'fresh', reason }, inserted: [], imports }
   placeInsertions(analysis, findings, insertions, edits)
-  return { source: edits.apply(source), verdict: { tier: 'stateless' }, imports }
+  const { text, inserted } = edits.apply(source)
+  return { source: text, verdict: { tier: 'stateless' }, inserted, imports }
 }
 
 function listImports({ body }: Program): string[] {
@@ -123,13 +127,8 @@ function optsIn({ body }: Program): boolean {
 
 const optInName = 'experimental_reuseContext'
 
-function isTrue(expression: Program['body'][number] | object | null | undefined): boolean {
-  const node = expression as {
-    type?: string
-    value?: unknown
-    operator?: string
-    argument?: { value?: unknown }
-  } | null
-  if (node?.type === 'Literal') return node.value === true
-  return node?.type === 'UnaryExpression' && node.operator === '!' && node.argument?.value === 0
+function isTrue(expression: AnyNode | null | undefined): boolean {
+  if (expression?.type === 'Literal') return expression.value === true
+  if (expression?.type !== 'UnaryExpression' || expression.operator !== '!') return false
+  return expression.argument.type === 'Literal' && expression.argument.value === 0
 }

@@ -6,7 +6,7 @@ import type { AnyNode } from 'acorn'
 import type { Edits } from './edits.ts'
 import type { Findings } from './findings.ts'
 import { keepAssigned, keepRange, type Insertions } from './rewrite.ts'
-import { isThis, type ClassInfo, type PrivateUse, type Unit } from './scopes.ts'
+import { isThis, type ClassInfo, type PrivateUse, type Unit } from './scope-model.ts'
 import { isAnonymousDefinition } from './syntax.ts'
 
 type Element = ClassInfo['node']['body']['body'][number]

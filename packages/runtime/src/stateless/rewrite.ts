@@ -16,7 +16,7 @@ import {
   type Reference,
   type Scope,
   type Unit,
-} from './scopes.ts'
+} from './scope-model.ts'
 import { isAnonymousDefinition, type ClassNode } from './syntax.ts'
 
 /** Statements and class elements to insert, collected per place so that each place is written once. */

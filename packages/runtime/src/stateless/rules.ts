@@ -6,7 +6,7 @@ import type { AnyNode, Expression, SpreadElement } from 'acorn'
 import type { Edits } from './edits.ts'
 import type { Findings } from './findings.ts'
 import { keepRange } from './rewrite.ts'
-import { findBinding, type Access, type Analysis, type MemberWrite, type Reference } from './scopes.ts'
+import { findBinding, type Access, type Analysis, type MemberWrite, type Reference } from './scope-model.ts'
 import { withoutParentheses } from './syntax.ts'
 
 /** Prefix of every name that the rewrite inserts. */
@@ -197,7 +197,7 @@ function checkModuleInstances({ program, globals }: Analysis, findings: Findings
         const callee = withoutParentheses(node.callee)
         if (callee.type !== 'Identifier' || !mutableClasses.has(callee.name) || !globalNodes.has(callee)) return
         if (collections.has(callee.name) && node.arguments.length > 0) return
-        findings.fresh(node.start, `a ${callee.name} at module level would keep what functions put into it.`)
+        findings.fresh(node.start, `\`new ${callee.name}\` at module level would keep what functions put into it.`)
         return
       }
       case 'ArrayExpression':

@@ -20,7 +20,12 @@ export type Settled = {
   }
 }
 export type HostAnswer = (operation: string, argsText: string) => string
-type CallOptions = { readonly udfType?: 'query' | 'mutation'; readonly seed?: string; readonly nowMs?: number; readonly args?: unknown }
+type CallOptions = {
+  readonly udfType?: 'query' | 'mutation'
+  readonly seed?: string
+  readonly nowMs?: number
+  readonly args?: unknown
+}
 
 export const importSeed = '11'.repeat(32)
 export const importTimeMs = 1_700_000_000_000
@@ -119,9 +124,13 @@ export class TestContext {
   }
 
   freeze(): string | undefined {
-    const roots = this.#context.evalClosureSync('return [...arguments]', this.#namespace === undefined ? [] : [this.#namespace.derefInto()], {
-      result: { reference: true },
-    }) as ivm.Reference
+    const roots = this.#context.evalClosureSync(
+      'return [...arguments]',
+      this.#namespace === undefined ? [] : [this.#namespace.derefInto()],
+      {
+        result: { reference: true },
+      },
+    ) as ivm.Reference
     return this.#call('freeze', [roots.derefInto()]) as string | undefined
   }
 

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-base-to-string -- WebIDL converts whatever it is given by ToString */
 /** `Blob` and `File` (W3C File API) held in memory, immutable; reading works in every kind of function. */
 import { observeNow } from '../execution-state.ts'
 import { defineInterface, findBytes, toUsvString } from './interface.ts'

@@ -9,7 +9,9 @@ import { digest } from './digest.ts'
 const token = Symbol('crypto')
 const maxRandomBytes = 65_536
 const integerArrays = new Set(
-  'Int8Array Uint8Array Uint8ClampedArray Int16Array Uint16Array Int32Array Uint32Array BigInt64Array BigUint64Array'.split(' '),
+  'Int8Array Uint8Array Uint8ClampedArray Int16Array Uint16Array Int32Array Uint32Array BigInt64Array BigUint64Array'.split(
+    ' ',
+  ),
 )
 
 function assertRandomnessAllowed(): void {
@@ -39,7 +41,8 @@ class SubtleCrypto {
   }
 }
 
-const missing = 'decrypt deriveBits deriveKey encrypt exportKey generateKey importKey sign unwrapKey verify wrapKey'.split(' ')
+const missing =
+  'decrypt deriveBits deriveKey encrypt exportKey generateKey importKey sign unwrapKey verify wrapKey'.split(' ')
 
 class Crypto {
   constructor(permission: unknown) {
@@ -85,6 +88,7 @@ export function installCrypto(): void {
     Reflect.defineProperty(method, 'name', { value: name, configurable: true })
     defineHidden(SubtleCrypto.prototype, name, method)
   }
-  for (const [name, constructor] of Object.entries({ Crypto, SubtleCrypto, CryptoKey })) defineInterface(name, constructor)
+  for (const [name, constructor] of Object.entries({ Crypto, SubtleCrypto, CryptoKey }))
+    defineInterface(name, constructor)
   defineHidden(globalThis, 'crypto', new Crypto(token))
 }

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/unbound-method -- methods are taken from their prototypes on purpose and called with a receiver */
 /** Built-ins whose behaviour depends on garbage collection, threads or background compilation. */
 import { keep } from '../kept-values.ts'
 import { defineHidden, NativeTypeError } from '../primordials.ts'
@@ -7,7 +8,8 @@ import { defineInterface } from './interface.ts'
 class WeakRef {
   readonly #target: object | symbol
   constructor(target: object | symbol) {
-    const isHoldable = (typeof target === 'object' && target !== null) || typeof target === 'function' || typeof target === 'symbol'
+    const isHoldable =
+      (typeof target === 'object' && target !== null) || typeof target === 'function' || typeof target === 'symbol'
     if (!isHoldable) throw new NativeTypeError('WeakRef: target must be an object')
     this.#target = keep(target)
   }

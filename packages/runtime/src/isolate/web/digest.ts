@@ -5,7 +5,12 @@ import { copyBytes } from './interface.ts'
 export type HashName = 'SHA-1' | 'SHA-256' | 'SHA-384' | 'SHA-512'
 
 /** Bytes that a hash takes in at a time. */
-export const blockBytes: Readonly<Record<HashName, number>> = { 'SHA-1': 64, 'SHA-256': 64, 'SHA-384': 128, 'SHA-512': 128 }
+export const blockBytes: Readonly<Record<HashName, number>> = {
+  'SHA-1': 64,
+  'SHA-256': 64,
+  'SHA-384': 128,
+  'SHA-512': 128,
+}
 
 export function parseHashName(algorithm: unknown): HashName {
   const isObject = typeof algorithm === 'object' && algorithm !== null

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-base-to-string -- WebIDL converts whatever it is given by ToString */
 /** `DOMException` (WebIDL §2.8.1): an Error with a name from a fixed table and, for old names, a code. */
 import { defineInterface } from './interface.ts'
 

@@ -5,8 +5,18 @@ import { defineInterface } from './interface.ts'
 
 type EventInit = { readonly bubbles?: unknown; readonly cancelable?: unknown; readonly composed?: unknown }
 type Listener = ((event: Event) => unknown) | { handleEvent(event: Event): unknown }
-type ListenerOptions = { readonly capture?: unknown; readonly once?: unknown; readonly signal?: EventTarget & { aborted: boolean } }
-type Registration = { readonly type: string; readonly listener: Listener; readonly capture: boolean; readonly once: boolean; isRemoved: boolean }
+type ListenerOptions = {
+  readonly capture?: unknown
+  readonly once?: unknown
+  readonly signal?: EventTarget & { aborted: boolean }
+}
+type Registration = {
+  readonly type: string
+  readonly listener: Listener
+  readonly capture: boolean
+  readonly once: boolean
+  isRemoved: boolean
+}
 
 const setTarget = Symbol('setTarget')
 const setTrusted = Symbol('setTrusted')
@@ -123,7 +133,13 @@ export class EventTarget {
     assertMutable(this)
     const bag: ListenerOptions = typeof options === 'object' && options !== null ? options : { capture: options }
     if (bag.signal?.aborted === true) return
-    const wanted = { type: String(type), listener, capture: Boolean(bag.capture), once: Boolean(bag.once), isRemoved: false }
+    const wanted = {
+      type: String(type),
+      listener,
+      capture: Boolean(bag.capture),
+      once: Boolean(bag.once),
+      isRemoved: false,
+    }
     if (this.#find(wanted) !== undefined) return
     this.#registrations.push(wanted)
     bag.signal?.addEventListener('abort', () => this.removeEventListener(type, listener, bag))
@@ -141,7 +157,9 @@ export class EventTarget {
     if (!(event instanceof Event)) throw new TypeError("parameter 1 is not of type 'Event'.")
     event[setTarget](this, true)
     try {
-      for (const registration of [...this.#registrations]) {
+      // The list is replaced, never changed, when listeners go; those added on the way are not called.
+      const registrations = this.#registrations.slice()
+      for (const registration of registrations) {
         if (registration.type !== event.type || registration.isRemoved) continue
         if (registration.once) this.#remove(registration)
         this.#call(registration.listener, event)

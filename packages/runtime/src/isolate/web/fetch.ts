@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-base-to-string -- WebIDL converts whatever it is given by ToString */
 /**
  * `Request` and `Response` with bodies in memory (WHATWG Fetch §5), and `fetch`, which queries and mutations may name
  * but not call.
@@ -14,7 +15,11 @@ import { createByteStream, ReadableStream } from './streams.ts'
 import { decodeUtf8, encodeUtf8 } from './text-encoding.ts'
 import { URL, URLSearchParams } from './url.ts'
 
-type BodyContent = { readonly bytes: Uint8Array<ArrayBuffer>; readonly type: string | undefined; readonly stream: ReadableStream | undefined }
+type BodyContent = {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly type: string | undefined
+  readonly stream: ReadableStream | undefined
+}
 
 function extractBody(body: unknown): BodyContent {
   const content = (bytes: Uint8Array<ArrayBuffer>, type?: string): BodyContent => ({ bytes, type, stream: undefined })

@@ -81,9 +81,7 @@ export class Headers {
   #sorted(): [string, string][] {
     const names = [...new Set(this.#pairs.map(([name]) => name))].sort((a, b) => (a < b ? -1 : 1))
     return names.flatMap((name): [string, string][] =>
-      name === 'set-cookie'
-        ? this.getSetCookie().map((value) => [name, value])
-        : [[name, this.get(name) as string]],
+      name === 'set-cookie' ? this.getSetCookie().map((value) => [name, value]) : [[name, this.get(name) as string]],
     )
   }
 }

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-base-to-string -- WebIDL converts whatever it is given by ToString */
 /** `performance`: the function's clock, and marks and measures that live as long as the call. */
 import { performanceNow } from '../clock.ts'
 import { state } from '../execution-state.ts'
@@ -52,7 +53,12 @@ class PerformanceMeasure extends PerformanceEntry {
   }
 }
 
-type MeasureOptions = { readonly start?: unknown; readonly end?: unknown; readonly duration?: unknown; readonly detail?: unknown }
+type MeasureOptions = {
+  readonly start?: unknown
+  readonly end?: unknown
+  readonly duration?: unknown
+  readonly detail?: unknown
+}
 
 let entries: PerformanceEntry[] = []
 let entriesEpoch = -1
@@ -97,9 +103,15 @@ class Performance {
     const isBag = typeof startOrOptions === 'object' && startOrOptions !== null
     const options: MeasureOptions = isBag ? (startOrOptions as MeasureOptions) : { start: startOrOptions, end }
     const startTime = timeOf(options.start, 0)
-    const endTime = options.duration === undefined ? timeOf(options.end, performanceNow()) : startTime + Number(options.duration)
+    const endTime =
+      options.duration === undefined ? timeOf(options.end, performanceNow()) : startTime + Number(options.duration)
     const detail = options.detail ?? null
-    const measure = new PerformanceMeasure(token, { name: String(name), startTime, duration: endTime - startTime, detail })
+    const measure = new PerformanceMeasure(token, {
+      name: String(name),
+      startTime,
+      duration: endTime - startTime,
+      detail,
+    })
     currentEntries().push(measure)
     return measure
   }
@@ -124,7 +136,12 @@ class Performance {
 }
 
 export function installPerformance(): void {
-  for (const [name, constructor] of Object.entries({ PerformanceEntry, PerformanceMark, PerformanceMeasure, Performance })) {
+  for (const [name, constructor] of Object.entries({
+    PerformanceEntry,
+    PerformanceMark,
+    PerformanceMeasure,
+    Performance,
+  })) {
     defineInterface(name, constructor)
   }
   defineHidden(globalThis, 'performance', new Performance(token))

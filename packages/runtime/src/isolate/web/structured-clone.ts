@@ -51,7 +51,8 @@ function cloneLeaf(value: object, memory: Memory): object | undefined {
   if (value instanceof ArrayBuffer) return value.slice(0)
   if (ArrayBuffer.isView(value)) return cloneView(value, memory)
   // Blobs never change: the same bytes serve both.
-  if (value instanceof File) return new File([value], value.name, { type: value.type, lastModified: value.lastModified })
+  if (value instanceof File)
+    return new File([value], value.name, { type: value.type, lastModified: value.lastModified })
   if (value instanceof Blob) return new Blob([value], { type: value.type })
   return undefined
 }

@@ -118,7 +118,8 @@ type Encoding = 'utf-8' | 'utf-16le' | 'windows-1252'
 const labels: Readonly<Record<Encoding, string>> = {
   'utf-8': 'utf-8 utf8 unicode-1-1-utf-8 unicode11utf8 unicode20utf8 x-unicode20utf8',
   'utf-16le': 'utf-16le utf-16 ucs-2 csunicode iso-10646-ucs-2 unicode unicodefeff',
-  'windows-1252': 'windows-1252 ascii us-ascii latin1 iso-8859-1 iso8859-1 iso88591 iso_8859-1 l1 cp1252 x-cp1252 cp819 ibm819',
+  'windows-1252':
+    'windows-1252 ascii us-ascii latin1 iso-8859-1 iso8859-1 iso88591 iso_8859-1 l1 cp1252 x-cp1252 cp819 ibm819',
 }
 // Code points of the bytes 0x80 to 0x9f; the others stand for themselves.
 const windows1252 = [
@@ -189,7 +190,8 @@ class TextDecoder {
     const out = new StringBuilder()
     if (this.#encoding === 'utf-8') decodeUtf8Into(out, bytes, this.#utf8, this.#fatal, !isStream)
     else if (this.#encoding === 'utf-16le') this.#decodeUtf16(out, bytes, !isStream)
-    else for (const byte of bytes) out.append(byte >= 0x80 && byte <= 0x9f ? (windows1252[byte - 0x80] as number) : byte)
+    else
+      for (const byte of bytes) out.append(byte >= 0x80 && byte <= 0x9f ? (windows1252[byte - 0x80] as number) : byte)
     return this.#withoutBom(out.finish())
   }
 

@@ -6,7 +6,8 @@ export type Host = string
 export const invalidHost = Symbol('invalidHost')
 
 const forbiddenHost = /[\0\t\n\r #/:<>?@[\\\]^|]/
-const forbiddenDomain = /[\0-\x20"#%/:<>?@[\\\]^`{|}\x7f]/
+// eslint-disable-next-line no-control-regex
+const forbiddenDomain = /[\0-\x20#%/:<>?@[\\\]^|\x7f]/
 
 export function parseHost(input: string, isOpaque: boolean): Host | typeof invalidHost {
   if (input.startsWith('[')) {
@@ -26,10 +27,7 @@ export function parseHost(input: string, isOpaque: boolean): Host | typeof inval
  */
 function domainToAscii(domain: string): string | undefined {
   // eslint-disable-next-line no-control-regex
-  if (/^[\x00-\x7f]*$/.test(domain)) {
-    const lower = domain.toLowerCase()
-    return lower.split('.').every((label) => !label.startsWith('xn--') || label.length > 4) ? lower : undefined
-  }
+  if (/^[\x00-\x7f]*$/.test(domain)) return domain.toLowerCase()
   const mapped = domain
     .replaceAll(/[\u00ad\u200b\u2060\ufeff\u{e0100}-\u{e01ef}\ufe00-\ufe0f]/gu, '')
     .normalize('NFKC')
@@ -37,11 +35,13 @@ function domainToAscii(domain: string): string | undefined {
     .normalize('NFKC')
     .replaceAll(/[\u3002\uff0e\uff61]/g, '.')
   if (mapped.includes('\ufffd')) return undefined
-  return mapped
-    .split('.')
-    // eslint-disable-next-line no-control-regex
-    .map((label) => (/^[\x00-\x7f]*$/.test(label) ? label : `xn--${punycode(label)}`))
-    .join('.')
+  return (
+    mapped
+      .split('.')
+      // eslint-disable-next-line no-control-regex
+      .map((label) => (/^[\x00-\x7f]*$/.test(label) ? label : `xn--${punycode(label)}`))
+      .join('.')
+  )
 }
 
 /** RFC 3492 §6.3. */
@@ -164,7 +164,11 @@ function serializeIpv6(pieces: readonly number[]): string {
     while (start + length < 8 && pieces[start + length] === 0) length += 1
     if (length > best.length) best = { start, length }
   }
-  const hex = (from: number, to: number): string => pieces.slice(from, to).map((piece) => piece.toString(16)).join(':')
+  const hex = (from: number, to: number): string =>
+    pieces
+      .slice(from, to)
+      .map((piece) => piece.toString(16))
+      .join(':')
   if (best.start === -1) return hex(0, 8)
   return `${hex(0, best.start)}::${hex(best.start + best.length, 8)}`
 }

@@ -375,7 +375,8 @@ class Parser {
     if (base?.scheme === 'file') {
       this.#url.host = base.host
       const drive = base.path[0] ?? ''
-      if (!startsWithDriveLetter(c + this.#rest()) && isNormalizedDriveLetter(drive)) (this.#url.path as string[]).push(drive)
+      if (!startsWithDriveLetter(c + this.#rest()) && isNormalizedDriveLetter(drive))
+        (this.#url.path as string[]).push(drive)
     }
     return this.#goto('path', true)
   }

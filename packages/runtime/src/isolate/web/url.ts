@@ -259,7 +259,10 @@ export class URL {
   /** A part that does not parse leaves the URL as it was, except for what the parser took before it stopped. */
   #change(input: string, state: ParserState): void {
     assertMutable(this)
-    const copy: UrlRecord = { ...this.#record, path: typeof this.#record.path === 'string' ? this.#record.path : [...this.#record.path] }
+    const copy: UrlRecord = {
+      ...this.#record,
+      path: typeof this.#record.path === 'string' ? this.#record.path : [...this.#record.path],
+    }
     if (parseInto(copy, input, state) || isPartlyUsable(state)) this.#record = copy
   }
 }
@@ -273,4 +276,3 @@ export function installUrl(): void {
   defineInterface('URL', URL)
   defineInterface('URLSearchParams', URLSearchParams)
 }
-
