@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net'
 export class HttpClient {
   readonly #socket: Socket
   readonly #host: string
-  #buffer = Buffer.alloc(0)
+  #buffer: Buffer = Buffer.alloc(0)
   #waiting: { resolve: (body: string) => void; reject: (error: Error) => void } | undefined
 
   private constructor(socket: Socket, host: string) {

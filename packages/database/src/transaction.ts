@@ -298,7 +298,8 @@ export class Transaction {
     const id = encodeDocumentId(table.number, internalId)
     const value = withSystemFields(fields, id, this.#creationTimes.next())
     const document = Document.fromValue(value)
-    checkDocument(document)
+    // Our own records may be larger: modules, recorded results.
+    if (!table.isSystem) checkDocument(document)
     this.#reads.addKey(indexOf(table, byIdIndex).index, internalId)
     await this.#beforeWrite(table, value, scope)
     this.#budget.write(table.isSystem, document.size)
@@ -317,7 +318,8 @@ export class Transaction {
     const value = withSystemFields(fields, id, current.creationTime)
     const document = Document.fromValue(value)
     if (document.text === current.text) return current
-    checkDocument(document)
+    // Our own records may be larger: modules, recorded results.
+    if (!table.isSystem) checkDocument(document)
     await this.#beforeWrite(table, value, options.scope ?? 'user')
     this.#budget.write(table.isSystem, document.size)
     this.#put({ table, internalId, id, base, current: document })

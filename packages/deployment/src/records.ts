@@ -21,6 +21,7 @@ export type ModuleRow = {
   readonly sha256: string
   /** What is evaluated: `source` after the push-time rewrite. */
   readonly preparedSource: string
+  readonly preparedSourceMap?: string
   readonly reuse: ReuseTier
   /** Why the module's contexts are not reused, for people. */
   readonly reuseReason?: string

@@ -13,7 +13,11 @@ test.each([
 })
 
 test('decoding is the inverse of encoding', () => {
-  fc.assert(fc.property(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), (ts) => expect(decodeTs(encodeTs(ts))).toBe(ts)))
+  fc.assert(
+    fc.property(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), (ts) => {
+      expect(decodeTs(encodeTs(ts))).toBe(ts)
+    }),
+  )
 })
 
 test.each(['', 'AAAAAAAAAAA', 'AAAAAAAAAA==', 'AAAAAAAAAAAA', '________-38=', 'AAAAAAAAAAB=', '12'])(

@@ -18,3 +18,5 @@ export {
 export { runtimeLimits } from './limits.ts'
 /** Push-time check and rewrite for context reuse: `prepareModule(source, path)`. */
 export { prepareModule, type PreparedModule } from './stateless/prepare-module.ts'
+/** `shiftSourceMap(map, prepared.inserted)`: the map of a prepared module, whose columns moved. */
+export { shiftSourceMap } from './stateless/source-map.ts'

@@ -84,7 +84,10 @@ async function loadCode(tx: Transaction): Promise<LoadedCode> {
     bundle: {
       version: config?.codeVersion ?? '',
       modules: new Map(
-        rows.map(({ path, preparedSource, sourceMap, reuse }) => [path, { path, source: preparedSource, sourceMap, reuse }]),
+        rows.map(({ path, preparedSource, preparedSourceMap, reuse }) => [
+          path,
+          { path, source: preparedSource, sourceMap: preparedSourceMap, reuse },
+        ]),
       ),
       importSeed: config?.importPhaseRngSeed ?? '00'.repeat(32),
       importTimeMs: config?.importPhaseUnixTimestampMs ?? 0,

@@ -2,8 +2,15 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Clock } from '@concave/base'
 import type { Transaction } from '@concave/database'
-import { type AnalyzedModule, type AnalyzeOutcome, type Analyzer, type EnvBundle, prepareModule } from '@concave/runtime'
-import type { ModuleSource } from '@concave/runtime'
+import {
+  type AnalyzedModule,
+  type AnalyzeOutcome,
+  type Analyzer,
+  type EnvBundle,
+  type ModuleSource,
+  prepareModule,
+  shiftSourceMap,
+} from '@concave/runtime'
 import { canonicalModulePath } from '@concave/protocol'
 import { type ModuleRow, modules } from '../records.ts'
 import { type PushedModule, type PushRequest, pushError } from './push-request.ts'
@@ -68,7 +75,8 @@ export async function evaluatePush(
       path: module.path,
       environment: 'isolate',
       source: module.source,
-      ...(source.sourceMap === undefined ? {} : { sourceMap: source.sourceMap }),
+      ...(isText(module.sourceMap) ? { sourceMap: module.sourceMap } : {}),
+      ...(source.sourceMap === undefined ? {} : { preparedSourceMap: source.sourceMap }),
       sha256: hashModule(module),
       preparedSource: source.source,
       reuse: source.reuse,
@@ -115,12 +123,26 @@ async function mergeModules(tx: Transaction, request: PushRequest): Promise<read
 }
 
 function prepare(module: PushedModule): { module: PushedModule; source: ModuleSource; reason: string | undefined } {
-  const { source, verdict } = prepareModule(module.source, module.path)
+  const prepared = prepareModule(module.source, module.path)
+  const { source, verdict, inserted } = prepared
+  const sourceMap = isText(module.sourceMap) ? shiftMap(module.path, module.sourceMap, inserted) : undefined
   return {
     module,
-    source: { path: module.path, source, sourceMap: module.sourceMap ?? undefined, reuse: verdict.tier },
+    source: { path: module.path, source, sourceMap, reuse: verdict.tier },
     reason: verdict.tier === 'fresh' ? verdict.reason : undefined,
   }
+}
+
+function shiftMap(path: string, sourceMap: string, inserted: Parameters<typeof shiftSourceMap>[1]): string {
+  try {
+    return shiftSourceMap(sourceMap, inserted)
+  } catch (error) {
+    throw pushError('InvalidModules', `The source map of ${path} is not JSON.`, { cause: error })
+  }
+}
+
+function isText(text: string | null | undefined): text is string {
+  return typeof text === 'string' && text !== ''
 }
 
 function toModuleSource(module: PushedModule): ModuleSource {

@@ -9,10 +9,14 @@ import { findSyscallTable } from './syscall-tables.ts'
 const probe = fileURLToPath(new URL('../testing/sandbox-probe.ts', import.meta.url))
 
 function runProbe(mode: 'closed' | 'open'): { open: string[]; results: Record<string, string> } {
-  const child = spawnSync(process.execPath, ['--no-node-snapshot', '--disable-warning=ExperimentalWarning', probe, mode], {
-    env: { TZ: 'UTC' },
-    encoding: 'utf8',
-  })
+  const child = spawnSync(
+    process.execPath,
+    ['--no-node-snapshot', '--disable-warning=ExperimentalWarning', probe, mode],
+    {
+      env: { TZ: 'UTC' },
+      encoding: 'utf8',
+    },
+  )
   return JSON.parse(child.stdout || `{"open":[],"results":{"failed":${JSON.stringify(child.stderr)}}}`)
 }
 

@@ -20,6 +20,7 @@ type Registration = {
 
 const setTarget = Symbol('setTarget')
 const setTrusted = Symbol('setTrusted')
+let isStoppedImmediately: (event: Event) => boolean
 
 export class Event {
   static readonly NONE = 0
@@ -118,12 +119,11 @@ export class Event {
   [setTrusted](): void {
     this.#isTrusted = true
   }
-  static isStoppedImmediately(event: Event): boolean {
-    return event.#isStoppedImmediately
+
+  static {
+    isStoppedImmediately = (event) => event.#isStoppedImmediately
   }
 }
-const { isStoppedImmediately } = Event
-Reflect.deleteProperty(Event, 'isStoppedImmediately')
 
 export class EventTarget {
   #registrations: Registration[] = []

@@ -38,7 +38,7 @@ function clone(value: unknown, memory: Memory): unknown {
   if (value instanceof Set) return cloneSet(value, memory)
   if (value instanceof Error) return cloneError(value, memory)
   if (hasInternalState(value)) return refuse(value)
-  return cloneProperties(value, Array.isArray(value) ? new Array(value.length) : {}, memory)
+  return cloneProperties(value, Array.isArray(value) ? Object.assign([], { length: value.length }) : {}, memory)
 }
 
 /** Objects that hold no other objects but buffers. */
@@ -68,14 +68,14 @@ function cloneView(view: ArrayBufferView, memory: Memory): object {
 function cloneMap(map: Map<unknown, unknown>, memory: Memory): Map<unknown, unknown> {
   const copy = new Map<unknown, unknown>()
   memory.set(map, copy)
-  for (const [key, item] of [...map]) copy.set(clone(key, memory), clone(item, memory))
+  for (const [key, item] of Array.from(map)) copy.set(clone(key, memory), clone(item, memory))
   return copy
 }
 
 function cloneSet(set: Set<unknown>, memory: Memory): Set<unknown> {
   const copy = new Set<unknown>()
   memory.set(set, copy)
-  for (const item of [...set]) copy.add(clone(item, memory))
+  for (const item of Array.from(set)) copy.add(clone(item, memory))
   return copy
 }
 

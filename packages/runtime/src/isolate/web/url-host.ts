@@ -29,7 +29,7 @@ function domainToAscii(domain: string): string | undefined {
   // eslint-disable-next-line no-control-regex
   if (/^[\x00-\x7f]*$/.test(domain)) return domain.toLowerCase()
   const mapped = domain
-    .replaceAll(/[\u00ad\u200b\u2060\ufeff\u{e0100}-\u{e01ef}\ufe00-\ufe0f]/gu, '')
+    .replaceAll(/\u00ad|\u200b|\u2060|\ufeff|[\u{e0100}-\u{e01ef}]|[\ufe00-\ufe0f]/gu, '')
     .normalize('NFKC')
     .toLowerCase()
     .normalize('NFKC')
@@ -130,7 +130,7 @@ function parseIpv6(text: string): number[] | undefined {
   if (head === undefined || tail === undefined) return undefined
   const missing = 8 - head.length - tail.length
   if (halves.length === 1 ? missing !== 0 : missing < 1) return undefined
-  return [...head, ...new Array<number>(missing).fill(0), ...tail]
+  return [...head, ...Array.from({ length: missing }, () => 0), ...tail]
 }
 
 function parsePieces(text: string, mayEndInIpv4: boolean): number[] | undefined {

@@ -239,7 +239,8 @@ class Parser {
 
   #copyBase(): void {
     const { username, password, host, port, path, query } = this.#base as UrlRecord
-    Object.assign(this.#url, { username, password, host, port, path: [...path], query })
+    // Bases with an opaque path never get here.
+    Object.assign(this.#url, { username, password, host, port, path: (path as string[]).slice(), query })
   }
 
   #relative(c: string): Outcome {

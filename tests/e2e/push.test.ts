@@ -1,0 +1,325 @@
+// Deploys with the official CLI: what goes live, and that whatever fails changes nothing.
+import {
+  type AppFolder,
+  type Cli,
+  createProject,
+  deployKeyAccess,
+  openAppFolder,
+  openCli,
+  startTestServer,
+  type TestProject,
+  type TestServer,
+} from '@concave/testing'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { fixtureFolder } from './fixtures.ts'
+import { mutation, post, query } from './http-calls.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await startTestServer()
+})
+afterAll(async () => {
+  await server[Symbol.asyncDispose]()
+})
+
+type Subject = AsyncDisposable & {
+  readonly project: TestProject
+  readonly app: AppFolder
+  readonly cli: Cli
+  readonly url: string
+}
+
+async function openSubject(type: 'dev' | 'prod'): Promise<Subject> {
+  const project = await createProject(server, { name: `Push ${type}`, type })
+  const app = await openAppFolder({ from: fixtureFolder('shop') })
+  const cli = await openCli(app, deployKeyAccess(server, project.deployKey))
+  return {
+    project,
+    app,
+    cli,
+    url: project.deploymentUrl,
+    [Symbol.asyncDispose]: async () => await app[Symbol.asyncDispose](),
+  }
+}
+
+const secondVersion = `
+import { query } from './_generated/server'
+export const current = query({ args: {}, handler: async () => 'second' })
+`
+
+describe('convex dev --once', () => {
+  let subject: Subject
+  beforeAll(async () => {
+    subject = await openSubject('dev')
+  })
+  afterAll(async () => {
+    await subject[Symbol.asyncDispose]()
+  })
+
+  it('pushes an app: checks types, generates code, creates indexes, writes .env.local', async () => {
+    const { app, cli, url } = subject
+    const done = await cli.succeed('dev', '--once', '--typecheck', 'enable')
+    expect(done.stderr).toContain('Added table indexes:')
+    expect(done.stderr).toMatch(/\[\+\] items\.by_shelf {3}shelf, rank, _creationTime/)
+    expect(done.stderr).toMatch(/Convex functions ready!/)
+    expect(await app.read('convex/_generated/api.d.ts')).toContain('import type * as items from "../items.js"')
+    expect(await app.read('convex/_generated/dataModel.d.ts')).toContain('schema.js')
+    expect(await app.read('.env.local')).toContain(`CONVEX_URL=${url}`)
+    expect(await query(url, 'version:current')).toBe('first')
+    await mutation(url, 'items:add', { shelf: 'a', rank: 2 })
+    await mutation(url, 'items:add', { shelf: 'a', rank: 1 })
+    expect(await query(url, 'items:range', { shelf: 'a' })).toEqual([1, 2])
+  })
+
+  it('pushes again without a change', async () => {
+    const done = await subject.cli.succeed('dev', '--once')
+    expect(done.stderr).not.toContain('table indexes')
+    expect(done.stderr).toContain('Convex functions ready!')
+  })
+
+  it('stops at a type error, with nothing live', async () => {
+    const { app, cli, url } = subject
+    await app.write({
+      'convex/version.ts': secondVersion,
+      'convex/wrong.ts': `export const wrong: number = 'text'\n`,
+    })
+    const done = await cli.run('dev', '--once', '--typecheck', 'enable')
+    expect(done.exitCode).toBe(1)
+    expect(`${done.stdout}${done.stderr}`).toContain("Type 'string' is not assignable to type 'number'")
+    expect(await query(url, 'version:current')).toBe('first')
+    await app.remove('convex/wrong.ts')
+  })
+
+  it('generates code without making anything live', async () => {
+    const { app, cli, url } = subject
+    await app.write({ 'convex/version.ts': secondVersion })
+    await app.remove('convex/_generated')
+    await cli.succeed('codegen')
+    expect(await app.read('convex/_generated/api.d.ts')).toContain('version')
+    expect(await query(url, 'version:current')).toBe('first')
+  })
+
+  it('serves the new code after the next push', async () => {
+    const { cli, url } = subject
+    await cli.succeed('dev', '--once', '--typecheck', 'disable')
+    expect(await query(url, 'version:current')).toBe('second')
+    expect(await query(url, 'items:range', { shelf: 'a' })).toEqual([1, 2])
+  })
+})
+
+describe('convex deploy', () => {
+  let subject: Subject
+  beforeAll(async () => {
+    subject = await openSubject('prod')
+    await subject.cli.succeed('deploy')
+    await mutation(subject.url, 'items:add', { shelf: 'a', rank: 1, label: 'plain' })
+  })
+  afterAll(async () => {
+    await subject[Symbol.asyncDispose]()
+  })
+
+  it('tries without effect with --dry-run', async () => {
+    const { app, cli, url } = subject
+    await app.write({ 'convex/version.ts': secondVersion })
+    await cli.succeed('deploy', '--dry-run')
+    expect(await query(url, 'version:current')).toBe('first')
+  })
+
+  it('sends modules that have not changed by hash only, and keeps them', async () => {
+    const { app, cli, url } = subject
+    await cli.succeed('deploy', '--write-push-request', 'request')
+    const request = JSON.parse(await app.read('request.json')) as {
+      appDefinition: { changedModules: { path: string }[]; unchangedModuleHashes: { path: string }[] }
+    }
+    const { changedModules, unchangedModuleHashes } = request.appDefinition
+    expect(changedModules.map(({ path }) => path)).toEqual(['version.js'])
+    expect(unchangedModuleHashes.map(({ path }) => path)).toEqual(expect.arrayContaining(['items.js', 'counters.js']))
+    expect(await query(url, 'version:current')).toBe('first')
+    await cli.succeed('deploy')
+    expect(await query(url, 'version:current')).toBe('second')
+    expect(await query(url, 'items:range', { shelf: 'a' })).toEqual([1])
+  })
+
+  it('changes indexes, filling new ones from the documents there are', async () => {
+    const { app, cli, url } = subject
+    const schema = await app.read('convex/schema.ts')
+    await app.write({
+      'convex/schema.ts': schema
+        .replace(".index('by_name', ['name'])", ".index('by_value', ['value'])")
+        .replace(
+          ".index('by_shelf', ['shelf', 'rank'])",
+          ".index('by_shelf', ['shelf', 'rank']).index('by_label', ['label'])",
+        ),
+      'convex/labels.ts': `
+        import { v } from 'convex/values'
+        import { query } from './_generated/server'
+        export const find = query({
+          args: { label: v.string() },
+          handler: async (ctx, { label }) =>
+            (await ctx.db.query('items').withIndex('by_label', (q) => q.eq('label', label)).collect()).map((row) => row.rank),
+        })`,
+    })
+    await app.remove('convex/counters.ts')
+    const done = await cli.succeed('deploy')
+    expect(done.stderr).toContain('Deleted table indexes:')
+    expect(done.stderr).toMatch(/\[-\] counters\.by_name/)
+    expect(done.stderr).toMatch(/\[\+\] counters\.by_value {3}value, _creationTime/)
+    expect(done.stderr).toMatch(/\[\+\] items\.by_label/)
+    expect(await query(url, 'labels:find', { label: 'plain' })).toEqual([1])
+    const gone = await post(url, '/api/query', { path: 'counters:read', args: { name: 'x' } })
+    expect(gone.body.errorMessage).toContain('Server Error')
+    await app.remove('convex/labels.ts')
+    const original = await openAppFolder({ from: fixtureFolder('shop') })
+    await app.write({ 'convex/schema.ts': schema, 'convex/counters.ts': await original.read('convex/counters.ts') })
+    await original[Symbol.asyncDispose]()
+    await cli.succeed('deploy')
+  })
+})
+
+describe('a push that fails', () => {
+  let subject: Subject
+  let files: Readonly<Record<string, string>>
+  beforeAll(async () => {
+    subject = await openSubject('dev')
+    await subject.cli.succeed('dev', '--once', '--typecheck', 'disable')
+    await mutation(subject.url, 'items:add', { shelf: 'a', rank: 1 })
+    files = { 'convex/schema.ts': await subject.app.read('convex/schema.ts') }
+  })
+  afterAll(async () => {
+    await subject[Symbol.asyncDispose]()
+  })
+  beforeEach(async () => {
+    await subject.app.write(files)
+  })
+
+  /** Pushes with `changes` on top of the app and takes them back. The old code must go on serving. */
+  async function fail(changes: Readonly<Record<string, string>>): Promise<string> {
+    const { app, cli, url } = subject
+    await app.write({ ...changes, 'convex/version.ts': secondVersion })
+    const done = await cli.run('dev', '--once', '--typecheck', 'disable')
+    for (const path of Object.keys(changes)) if (!(path in files)) await app.remove(path)
+    expect(done.exitCode, done.stderr).toBe(1)
+    expect(await query(url, 'version:current')).toBe('first')
+    expect(await query(url, 'items:range', { shelf: 'a' })).toEqual([1])
+    return done.stderr
+  }
+
+  it('tells of a syntax error where it is', async () => {
+    const text = await fail({ 'convex/broken.ts': 'export const x = (\n' })
+    expect(text).toMatch(/broken\.ts:\d+:\d+/)
+  })
+
+  it('tells of a module that throws while it is imported', async () => {
+    const text = await fail({ 'convex/explosive.ts': `throw new Error('bang')\nexport const x = 1\n` })
+    expect(text).toContain('400 Bad Request: InvalidModules: Hit an error while pushing:')
+    expect(text).toContain('Uncaught Error: bang')
+    expect(text).toContain('explosive')
+  })
+
+  it('tells which document breaks the new schema, and goes on enforcing the old one', async () => {
+    const schema = (files['convex/schema.ts'] ?? '').replace('rank: v.number()', 'rank: v.string()')
+    const text = await fail({ 'convex/schema.ts': schema })
+    expect(text).toContain('Schema validation failed.')
+    expect(text).toMatch(/Document with ID "[a-z0-9]{32}" in table "items" does not match the schema:/)
+    expect(text).toContain('Path: .rank\nValue: 1.0\nValidator: v.string()')
+    await mutation(subject.url, 'items:add', { shelf: 'other', rank: 5 })
+    const refused = await post(subject.url, '/api/mutation', { path: 'items:add', args: { shelf: 'other', rank: 'x' } })
+    expect(refused.body).toMatchObject({ status: 'error' })
+  })
+
+  it('tells of an index on a field that is not there', async () => {
+    const schema = (files['convex/schema.ts'] ?? '').replace("['shelf', 'rank']", "['shelf', 'missing']")
+    const text = await fail({ 'convex/schema.ts': schema })
+    expect(text).toContain('400 Bad Request: SchemaDefinitionError')
+    expect(text).toContain('missing')
+  })
+
+  const functionPrelude = `import { action, internalMutation } from './_generated/server'\n`
+  it.each([
+    {
+      what: 'an action',
+      files: { 'convex/act.ts': `${functionPrelude}export const call = action(async () => 1)\n` },
+      says: 'act.js:call is an action',
+    },
+    {
+      what: 'an HTTP route',
+      files: {
+        'convex/http.ts': `
+          import { httpRouter } from 'convex/server'
+          import { httpAction } from './_generated/server'
+          const http = httpRouter()
+          http.route({ path: '/hook', method: 'POST', handler: httpAction(async () => new Response('ok')) })
+          export default http`,
+      },
+      says: 'http.js routes POST /hook to an HTTP action',
+    },
+    {
+      what: 'a cron job',
+      files: {
+        'convex/crons.ts': `
+          import { cronJobs } from 'convex/server'
+          import { internal } from './_generated/api'
+          const crons = cronJobs()
+          crons.interval('sweep up', { minutes: 1 }, internal.counters.addThenThrow, { name: 'x', amount: 1 })
+          export default crons`,
+      },
+      says: 'crons.js defines the cron job "sweep up"',
+    },
+    {
+      what: 'a component',
+      files: {
+        'convex/convex.config.ts': `
+          import { defineApp } from 'convex/server'
+          import counting from '../counting/convex.config'
+          const app = defineApp()
+          app.use(counting)
+          export default app`,
+        'counting/convex.config.ts': `
+          import { defineComponent } from 'convex/server'
+          export default defineComponent('counting')`,
+        'counting/tick.ts': `export const nothing = 1\n`,
+      },
+      says: 'counting", and this version of Concave does not run components yet',
+    },
+    {
+      what: 'a search index',
+      files: {
+        'convex/extra.ts': 'export const nothing = 1\n',
+        'convex/schema.ts': `
+          import { defineSchema, defineTable } from 'convex/server'
+          import { v } from 'convex/values'
+          export default defineSchema({ items: defineTable(v.any()).searchIndex('by_text', { searchField: 'label' }) })`,
+      },
+      says: 'items.by_text',
+    },
+    {
+      what: 'a vector index',
+      files: {
+        'convex/schema.ts': `
+          import { defineSchema, defineTable } from 'convex/server'
+          import { v } from 'convex/values'
+          export default defineSchema({
+            items: defineTable({ e: v.array(v.float64()) }).vectorIndex('by_e', { vectorField: 'e', dimensions: 16 }),
+          })`,
+      },
+      says: 'items.by_e',
+    },
+    {
+      what: '"use node"',
+      files: { 'convex/node.ts': `'use node'\n${functionPrelude}export const call = action(async () => 1)\n` },
+      says: 'The module node.js says "use node"',
+    },
+    {
+      what: 'an auth provider',
+      files: {
+        'convex/auth.config.ts': `export default { providers: [{ domain: 'https://issuer.test', applicationID: 'app' }] }`,
+      },
+      says: 'convex/auth.config names an auth provider',
+    },
+  ])('refuses $what by name', async ({ files: changes, says }) => {
+    const text = await fail(changes)
+    expect(text).toContain('400 Bad Request')
+    expect(text).toContain(says)
+    for (const path of Object.keys(changes)) if (path.startsWith('counting')) await subject.app.remove('counting')
+  })
+})
