@@ -21,7 +21,13 @@ type Hosted = {
   readonly listening: ListeningPair
   /** Present while open or opening. */
   open: Promise<Deployment> | undefined
+  /** The end of the one before, which still holds the storage. */
+  closing: Promise<void> | undefined
 }
+
+/** After so long without use a deployment is closed, and how often that is looked at. */
+const idleTimeoutMs = 300_000
+const idleCheckMs = 30_000
 
 const manifestFile = 'deployment.json'
 const databaseFile = 'data.sqlite'
@@ -39,6 +45,8 @@ export class DeploymentHost implements Provisioner {
     readonly committers: CommitterPool
   }
   readonly #hosted = new Map<string, Hosted>()
+  readonly #idleTimeoutMs: number
+  readonly #idleCheck: NodeJS.Timeout
   #isClosing = false
 
   constructor(options: {
@@ -51,12 +59,15 @@ export class DeploymentHost implements Provisioner {
     readonly log: Log
     readonly runners: RunnerPool
     readonly committers: CommitterPool
+    readonly idleTimeoutMs?: number
   }) {
     this.#folder = options.folder
     this.#host = options.host
     this.#ports = new PortRange({ host: options.host, ...options.ports })
     this.#keysOf = options.keysOf
     this.#deps = options
+    this.#idleTimeoutMs = options.idleTimeoutMs ?? idleTimeoutMs
+    this.#idleCheck = setInterval(() => void this.closeIdle(), Math.min(idleCheckMs, this.#idleTimeoutMs)).unref()
   }
 
   /** Listens for every deployment there is. Opens none. */
@@ -90,17 +101,31 @@ export class DeploymentHost implements Provisioner {
     if (hosted !== undefined) {
       await hosted.listening.close()
       await (await hosted.open?.catch(() => undefined))?.close()
+      await hosted.closing
     }
     await rm(join(this.#folder, name), { recursive: true, force: true })
   }
 
+  /** Closes deployments that nobody uses: an idle one holds no process and no open file. The next request opens it. */
+  async closeIdle(): Promise<void> {
+    for (const hosted of this.#hosted.values()) {
+      const opening = hosted.open
+      const deployment = await opening?.catch(() => undefined)
+      if (deployment === undefined || hosted.open !== opening) continue
+      if (deployment.idleMs() < this.#idleTimeoutMs) continue
+      hosted.open = undefined
+      hosted.closing = deployment.close()
+    }
+  }
+
   async close(): Promise<void> {
+    clearInterval(this.#idleCheck)
     this.#isClosing = true
     const all = [...this.#hosted.values()]
     this.#hosted.clear()
     const opened = await Promise.all(all.map((hosted) => hosted.open?.catch(() => undefined)))
     // Sessions first: their sockets would keep the servers from draining.
-    await Promise.all(opened.map((deployment) => deployment?.close()))
+    await Promise.all([...opened.map((deployment) => deployment?.close()), ...all.map((hosted) => hosted.closing)])
     await Promise.all(all.map((hosted) => hosted.listening.close()))
   }
 
@@ -131,7 +156,7 @@ export class DeploymentHost implements Provisioner {
       },
       ports,
     )
-    const hosted: Hosted = { manifest: { name, type, ports: listening.ports }, listening, open: undefined }
+    const hosted: Hosted = { manifest: { name, type, ports: listening.ports }, listening, open: undefined, closing: undefined }
     this.#hosted.set(name, hosted)
     return hosted
   }
@@ -168,6 +193,7 @@ export class DeploymentHost implements Provisioner {
   }
 
   async #open(hosted: Hosted): Promise<Deployment> {
+    await hosted.closing
     const { name, type, ports } = hosted.manifest
     const { clock, random, runners, committers } = this.#deps
     const log = this.#deps.log.child({ room: 'deployment', deployment: name })

@@ -13,6 +13,8 @@ export type RunningServer = {
   readonly url: string
   /** Secrets of the first start; undefined at every later one. */
   readonly bootstrap: Bootstrap | undefined
+  /** Resolves if the control plane's storage fails: then close and start again. */
+  readonly failed: Promise<Error>
   close(): Promise<void>
 }
 
@@ -37,6 +39,7 @@ export async function serve(config: ServeConfig): Promise<RunningServer> {
   return {
     url,
     bootstrap,
+    failed: controlPlane.failed,
     close: async () => {
       await operator.close()
       await server.close()
@@ -50,10 +53,15 @@ export async function runServe(flags: Readonly<Record<string, unknown>>): Promis
   const config = parseServeConfig(flags)
   const server = await serve(config)
   console.log(describeServer(server, config))
-  const signal = await new Promise<NodeJS.Signals>((resolve) => {
+  const signal = new Promise<NodeJS.Signals>((resolve) => {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, resolve)
   })
-  console.log(`Stopping (${signal}) …`)
+  const reason = await Promise.race([signal, server.failed])
+  if (reason instanceof Error) {
+    console.error(`The control plane's storage failed: ${reason.message}. Start again; nothing acknowledged is lost.`)
+    process.exitCode = 1
+  }
+  console.log(`Stopping${typeof reason === 'string' ? ` (${reason})` : ''} …`)
   await server.close()
   console.log('Stopped. All data is in the data directory.')
 }

@@ -51,6 +51,7 @@ export class SchemaWorker {
   readonly #abort = new AbortController()
   readonly #stopListening: () => void
   #bell: Deferred<void> = createDeferred()
+  #isBusy = true
   readonly #done: Promise<void>
 
   static start(deps: SchemaWorkerDependencies): SchemaWorker {
@@ -67,6 +68,11 @@ export class SchemaWorker {
     this.#done = this.#run()
   }
 
+  /** False while nothing is left to do. */
+  get isBusy(): boolean {
+    return this.#isBusy
+  }
+
   /** Stops after the current slice. */
   async stop(): Promise<void> {
     this.#abort.abort()
@@ -81,7 +87,9 @@ export class SchemaWorker {
       this.#bell = createDeferred()
       try {
         if (await this.#work()) continue
+        this.#isBusy = false
         await this.#bell.promise
+        this.#isBusy = true
       } catch (error) {
         if (signal.aborted) return
         this.#log.warn({ err: error }, 'Work on a schema push was interrupted; it is tried again.')

@@ -49,6 +49,9 @@ export class Deployment {
   readonly #api: NodeHandler
   readonly #log: Log
   readonly #end: () => void
+  readonly #clock: Clock
+  #requests = 0
+  #lastUsedMs: number
   #closing: Promise<void> | undefined
 
   static async open(options: DeploymentOptions): Promise<Deployment> {
@@ -62,6 +65,8 @@ export class Deployment {
     this.ended = promise
     this.#end = resolve
     this.#log = log
+    this.#clock = clock
+    this.#lastUsedMs = clock.monotonicMs()
     this.#database = database
     this.#executor = new Executor({ pool: runners, log, clock })
     this.#schemas = SchemaWorker.start({ database, clock, log })
@@ -94,7 +99,19 @@ export class Deployment {
     void database.failed.then((error) => this.#fail(error))
   }
 
+  /** How long nobody has used it: no request, no session, no schema work. 0 while somebody does. */
+  idleMs(): number {
+    const isUsed = this.#requests > 0 || this.#sync.sessionCount > 0 || this.#schemas.isBusy
+    if (isUsed) this.#lastUsedMs = this.#clock.monotonicMs()
+    return this.#clock.monotonicMs() - this.#lastUsedMs
+  }
+
   handleApi(request: IncomingMessage, response: ServerResponse): void {
+    this.#requests += 1
+    response.once('close', () => {
+      this.#requests -= 1
+      this.#lastUsedMs = this.#clock.monotonicMs()
+    })
     this.#api(request, response)
   }
 

@@ -89,8 +89,7 @@ export class FrameParser {
     let buffer = this.#pending.length === 1 ? chunk : Buffer.concat(this.#pending, this.#pendingBytes)
     const frames: Frame[] = []
     while (buffer.length >= 4) {
-      const length = buffer.readUInt32LE(0)
-      if (length > this.#maxFrameBytes) throw new FrameTooLarge(length, this.#maxFrameBytes)
+      const length = this.#checkLength(buffer.readUInt32LE(0))
       if (buffer.length < 4 + length) break
       frames.push(decodeFrame(buffer.subarray(4, 4 + length)))
       buffer = buffer.subarray(4 + length)
@@ -103,7 +102,13 @@ export class FrameParser {
   /** Bytes needed before the first frame can be complete; avoids joining chunks of a large frame again and again. */
   #neededBytes(): number {
     const first = this.#pending[0]
-    return first !== undefined && first.length >= 4 ? 4 + Math.min(first.readUInt32LE(0), this.#maxFrameBytes) : 4
+    if (first === undefined || first.length < 4) return 4
+    return 4 + this.#checkLength(first.readUInt32LE(0))
+  }
+
+  #checkLength(length: number): number {
+    if (length > this.#maxFrameBytes) throw new FrameTooLarge(length, this.#maxFrameBytes)
+    return length
   }
 }
 

@@ -27,6 +27,8 @@ export const syncLimits = {
   maxUnsentTransitions: 2,
   /** A reader that is this far behind is cut off. */
   maxBufferedBytes: 128 * 1_048_576,
+  /** UTF-16 code units. Shorter messages are not worth the time of compressing them. */
+  compressFromLength: 4096,
   maxMessageBytes: 16 * 1_048_576 + 64 * 1024,
   /** UTF-16 code units. Larger transitions are cut, for clients that know chunks. */
   maxTransitionLength: 5_000_000,

@@ -48,7 +48,9 @@ export class Outbox {
       return
     }
     this.#lastSentMs = this.#clock.monotonicMs()
-    this.#socket.send(text, (error) => {
+    // Said for each message: the threshold of ws holds only without a compression context, which small messages cost most.
+    const compress = text.length >= syncLimits.compressFromLength
+    this.#socket.send(text, { compress }, (error) => {
       if (error !== undefined && error !== null) this.#log.debug({ err: error }, 'Could not send on a socket.')
       onSent?.()
     })

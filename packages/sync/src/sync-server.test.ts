@@ -83,6 +83,22 @@ describe('a large transition', () => {
   })
 })
 
+test.each([
+  ['small', 10, false],
+  ['large', 100_000, true],
+])('a %s message is compressed: %s characters, %s', async (_name, length, isCompressed) => {
+  const socket = open('/api/sync')
+  let received = 0
+  socket.once('upgrade', (response) => response.socket.on('data', (data: Buffer) => (received += data.length)))
+  await once(socket, 'open')
+  socket.send(
+    JSON.stringify({ type: 'Action', requestId: 0, udfPath: 'kv:echo', args: [{ value: 'x'.repeat(length) }] }),
+  )
+  const [message] = (await once(socket, 'message')) as [Buffer]
+  expect(received < message.length).toBe(isCompressed)
+  socket.terminate()
+})
+
 test('a server that stops says when to come back, and accepts nobody', async () => {
   const socket = open('/api/sync')
   await once(socket, 'open')

@@ -16,7 +16,7 @@ export class SyncServer {
   readonly #sockets = new WebSocketServer({
     noServer: true,
     maxPayload: syncLimits.maxMessageBytes,
-    perMessageDeflate: { threshold: 4096 },
+    perMessageDeflate: true,
     // The protocol has no subprotocols; browsers fail a connection that names one they did not offer.
     handleProtocols: () => false,
   })

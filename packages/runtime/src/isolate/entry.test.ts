@@ -218,6 +218,16 @@ describe('environment', () => {
     expect(context.invoke('one').end.observed.env).toEqual(['A'])
   })
 
+  test.each([
+    ['schema', 'Environment variables unsupported when evaluating schema'],
+    ['componentDefinition', "Environment variables are only supported in the app's convex.config.ts."],
+    ['authConfig', 'Environment variable A is used in auth config file but its value was not set'],
+  ])('special files have their own rules: %s', async (kind, text) => {
+    const context = await TestContext.create()
+    context.beginImport({}, kind)
+    expect(() => context.evaluate('process.env.A')).toThrow(text)
+  })
+
   test('inherited names are not variables', async () => {
     const context = await contextWith({
       look: fn('Query', 'return JSON.stringify([process.env.toString ?? null, process.env.constructor ?? null])'),
@@ -342,6 +352,8 @@ describe('errors', () => {
     const invalid = await thrown(`throw Object.assign(new Error("e"), { ${mark}, data: 'nope{' })`)
     expect(invalid['message']).toBe('ConvexError with invalid data: nope{')
     expect(invalid).not.toHaveProperty('data')
+    const unencodable = await thrown(`throw Object.assign(new Error("e"), { ${mark}, data: '{"$what":1}' })`)
+    expect(unencodable['message']).toBe('ConvexError with invalid data: {"$what":1}')
     expect(await thrown('throw Object.assign(new Error("e"), { data: "1" })')).not.toHaveProperty('data')
   })
 })

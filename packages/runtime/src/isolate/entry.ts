@@ -6,7 +6,14 @@
 import * as analysis from './analysis.ts'
 import { resetConsole, takeLogLines } from './console.ts'
 import { describe, describeError, resetErrors } from './errors.ts'
-import { enterPhase, type EnvVariables, observedEnvNames, state, type UdfType } from './execution-state.ts'
+import {
+  enterPhase,
+  type EnvVariables,
+  type ImportKind,
+  observedEnvNames,
+  state,
+  type UdfType,
+} from './execution-state.ts'
 import { freeze, resetFrozenGraph } from './freeze.ts'
 import { isGraphFrozen } from './frozen-state.ts'
 import { installGlobals } from './globals.ts'
@@ -16,7 +23,13 @@ import { checkRegExp } from './regexp-prototype.ts'
 import { setHost } from './syscalls.ts'
 import { makeWebAssemblySynchronous } from './web/determinism.ts'
 
-type ImportOptions = { readonly seed: string; readonly nowMs: number; readonly env: EnvVariables }
+type ImportOptions = {
+  readonly seed: string
+  readonly nowMs: number
+  readonly env: EnvVariables
+  /** `module` unless said otherwise. */
+  readonly kind?: ImportKind
+}
 type CallOptions = {
   readonly udfType: UdfType
   readonly seed: string
@@ -34,6 +47,7 @@ function startPhase(phase: 'import' | UdfType, options: ImportOptions | CallOpti
 /** Module evaluation begins: constant clock and randomness, no syscalls. */
 function beginImport(options: ImportOptions): void {
   startPhase('import', options)
+  state.importKind = options.kind ?? 'module'
   makeWebAssemblySynchronous()
 }
 

@@ -16,6 +16,7 @@ import {
   NativeTypeError,
   NativeWeakMap,
   objectCreate,
+  ownKeys,
   reflectApply,
   regExpExec,
   stringSlice,
@@ -241,11 +242,27 @@ export function isFrozenWriteError(thrown: unknown): boolean {
 function isConvexValueJson(data: unknown): data is string {
   if (typeof data !== 'string') return false
   try {
-    jsonParse(data)
-    return true
+    return isEncodedValue(jsonParse(data))
   } catch {
     return false
   }
+}
+
+/** The encoding of a value: no key starts with `$` but the tags of int64, bytes and special floats. */
+function isEncodedValue(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  const keys = ownKeys(value)
+  const isList = isArray(value)
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i] as string
+    const item = (value as Record<string, unknown>)[key]
+    if (!isList && key[0] === '$') {
+      const isTag = key === '$integer' || key === '$bytes' || key === '$float'
+      return isTag && keys.length === 1 && typeof item === 'string'
+    }
+    if (!isEncodedValue(item)) return false
+  }
+  return true
 }
 
 /** Everything the host needs to report `thrown`. Never throws, whatever user code threw. */

@@ -8,10 +8,14 @@ export type UdfType = 'query' | 'mutation'
 /** `idle`: the V8 snapshot is being made, or the context waits for its next call. */
 export type Phase = 'idle' | 'import' | UdfType
 
+/** What is being imported: special files may read fewer environment variables (function-runtime.md §1.9, §1.10). */
+export type ImportKind = 'module' | 'schema' | 'componentDefinition' | 'authConfig'
+
 export type EnvVariables = Readonly<Record<string, string>>
 
 export type ExecutionState = {
   phase: Phase
+  importKind: ImportKind
   /** Counts phases; per-call structures compare it to know that they are stale. */
   epoch: number
   /** 32 bytes, hex. */
@@ -35,6 +39,7 @@ export type ExecutionState = {
 
 export const state: ExecutionState = {
   phase: 'idle',
+  importKind: 'module',
   epoch: 0,
   seed: '0000000000000000000000000000000000000000000000000000000000000000',
   nowMs: 0,
@@ -72,11 +77,22 @@ export function observeNow(): number {
 }
 
 export function observeEnv(name: string): string | undefined {
+  const isImport = state.phase === 'import'
+  if (isImport && state.importKind === 'schema') {
+    throw new NativeError('Environment variables unsupported when evaluating schema')
+  }
+  if (isImport && state.importKind === 'componentDefinition') {
+    throw new NativeError("Environment variables are only supported in the app's convex.config.ts.")
+  }
   state.envObserved ??= objectCreate(null) as Record<string, true>
   state.envObserved[name] = true
-  if (state.phase === 'import') state.importEnvObserved = state.envObserved
+  if (isImport) state.importEnvObserved = state.envObserved
   const value: unknown = getOwnPropertyDescriptor(state.env, name)?.value
-  return typeof value === 'string' ? value : undefined
+  if (typeof value === 'string') return value
+  if (isImport && state.importKind === 'authConfig') {
+    throw new NativeError(`Environment variable ${name} is used in auth config file but its value was not set`)
+  }
+  return undefined
 }
 
 /** Names of environment variables that the current call, or the import phase before it, has read. */

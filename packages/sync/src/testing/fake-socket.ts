@@ -29,7 +29,7 @@ export class FakeSocket extends EventEmitter {
     return this.sent.filter((message) => message.type === type)
   }
 
-  send(text: string, onSent: () => void): void {
+  send(text: string, _options: { readonly compress: boolean }, onSent: () => void): void {
     this.sent.push(JSON.parse(text) as ServerMessage)
     if (this.isStuck) this.unsent.push(onSent)
     else setImmediate(onSent)

@@ -78,8 +78,8 @@ export class TestContext {
     return context
   }
 
-  beginImport(env: Readonly<Record<string, string>> = {}): void {
-    this.#copyCall('beginImport', { seed: importSeed, nowMs: importTimeMs, env })
+  beginImport(env: Readonly<Record<string, string>> = {}, kind = 'module'): void {
+    this.#copyCall('beginImport', { seed: importSeed, nowMs: importTimeMs, env, kind })
   }
 
   beginCall(options: CallOptions = {}): void {
