@@ -87,7 +87,10 @@ describe.each(Object.keys(levels))('room %s', (room) => {
       .filter((source) => !source.isTest && !isIsolateCode(source))
       .flatMap((source) =>
         banned
-          .filter(({ pattern, allowed }) => !(allowed as readonly string[]).includes(room) && pattern.test(withoutComments(source.text)))
+          .filter(
+            ({ pattern, allowed }) =>
+              !(allowed as readonly string[]).includes(room) && pattern.test(withoutComments(source.text)),
+          )
           .map(({ why }) => `${relative(root, source.path)}: ${why}`),
       )
     expect(found).toEqual([])
@@ -104,7 +107,12 @@ describe.each(Object.keys(levels))('room %s', (room) => {
     }
     const roots = own.filter((source) => source.isTest || isEntry(source.path))
     for (const source of roots) visit(source.path)
-    expect(own.map((source) => source.path).filter((path) => !reachable.has(path)).map((path) => relative(root, path))).toEqual([])
+    expect(
+      own
+        .map((source) => source.path)
+        .filter((path) => !reachable.has(path))
+        .map((path) => relative(root, path)),
+    ).toEqual([])
   })
 })
 

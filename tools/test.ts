@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const isCi = process.env['CI'] === 'true'
 const report = process.env['CONCAVE_TEST_REPORT']
-const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path))
+const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
+  existsSync(path),
+)
 
 const omitted: string[] = []
 if (chromium === undefined) omitted.push('tests/browser (needs Chromium; on Debian: apt-get install chromium)')

@@ -10,11 +10,15 @@ const [tool, ...args] = process.argv.slice(2)
 const bin = join(folder, 'node_modules', '.bin')
 
 if (!existsSync(join(bin, tool))) {
-  const npm = spawnSync('npm', ['install', '--ignore-scripts', '--no-fund', '--no-audit', '--no-package-lock', '--loglevel=error'], {
-    cwd: folder,
-    stdio: ['ignore', 2, 2],
-    shell: process.platform === 'win32',
-  })
+  const npm = spawnSync(
+    'npm',
+    ['install', '--ignore-scripts', '--no-fund', '--no-audit', '--no-package-lock', '--loglevel=error'],
+    {
+      cwd: folder,
+      stdio: ['ignore', 2, 2],
+      shell: process.platform === 'win32',
+    },
+  )
   if (npm.status !== 0) process.exit(npm.status ?? 1)
 }
 // oxlint finds its type-aware half by name on the path.

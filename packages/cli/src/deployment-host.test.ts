@@ -50,7 +50,7 @@ test('a deployment keeps its address over restarts, and goes with its folder', a
   expect(second.urlOf('calm-otter-1')).toEqual(urls)
   expect(await (await fetch(`${urls.url}/instance_name`)).text()).toBe('calm-otter-1')
   await second.remove('calm-otter-1')
-  await expect(fetch(`${urls.url}/instance_name`)).rejects.toThrow()
+  await expect(fetch(`${urls.url}/instance_name`)).rejects.toThrow('fetch failed')
   expect(() => second.urlOf('calm-otter-1')).toThrow('no deployment calm-otter-1')
   await second.close()
 })

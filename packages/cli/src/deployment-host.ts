@@ -90,7 +90,8 @@ export class DeploymentHost implements Provisioner {
 
   urlOf(name: string): DeploymentUrls {
     const hosted = this.#hosted.get(name)
-    if (hosted === undefined) throw new NotFound('DeploymentNotFound', `There is no deployment ${name} here (any more).`)
+    if (hosted === undefined)
+      throw new NotFound('DeploymentNotFound', `There is no deployment ${name} here (any more).`)
     return this.#urls(hosted.manifest.ports)
   }
 
@@ -123,9 +124,10 @@ export class DeploymentHost implements Provisioner {
     this.#isClosing = true
     const all = [...this.#hosted.values()]
     this.#hosted.clear()
-    const opened = await Promise.all(all.map((hosted) => hosted.open?.catch(() => undefined)))
+    const opened = await Promise.all(all.map(async (hosted) => await hosted.open?.catch(() => undefined)))
     // Sessions first: their sockets would keep the servers from draining.
-    await Promise.all([...opened.map((deployment) => deployment?.close()), ...all.map((hosted) => hosted.closing)])
+    await Promise.all(opened.map(async (deployment) => await deployment?.close()))
+    await Promise.all(all.map(async (hosted) => await hosted.closing))
     await Promise.all(all.map((hosted) => hosted.listening.close()))
   }
 
@@ -142,8 +144,10 @@ export class DeploymentHost implements Provisioner {
   async #listen(name: string, type: DeploymentType, ports: PortPair | undefined): Promise<Hosted> {
     const listening = await this.#ports.listen(
       {
-        api: (request, response) => void this.#serve(name, request, response, (deployment) => deployment.handleApi(request, response)),
-        site: (request, response) => void this.#serve(name, request, response, (deployment) => deployment.handleSite(request, response)),
+        api: (request, response) =>
+          void this.#serve(name, request, response, (deployment) => deployment.handleApi(request, response)),
+        site: (request, response) =>
+          void this.#serve(name, request, response, (deployment) => deployment.handleSite(request, response)),
         onUpgrade: (request, socket, head) => {
           this.#get(name).then(
             (deployment) => deployment.handleUpgrade(request, socket, head),
@@ -156,7 +160,12 @@ export class DeploymentHost implements Provisioner {
       },
       ports,
     )
-    const hosted: Hosted = { manifest: { name, type, ports: listening.ports }, listening, open: undefined, closing: undefined }
+    const hosted: Hosted = {
+      manifest: { name, type, ports: listening.ports },
+      listening,
+      open: undefined,
+      closing: undefined,
+    }
     this.#hosted.set(name, hosted)
     return hosted
   }
@@ -225,6 +234,7 @@ export function publicHost(host: string): string {
 }
 
 function ignoreMissing(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined
+  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+    return undefined
   throw error
 }

@@ -8,12 +8,18 @@ import { join } from 'node:path'
 import { Internal, type Log, PlatformError } from '@concave/base'
 import { errorReply, parseJsonBody, readBody, sendReply } from '@concave/http'
 
-export type OperatorCommand = { readonly name: 'createAdminKey'; readonly deployment: string; readonly isReadOnly: boolean }
+export type OperatorCommand = {
+  readonly name: 'createAdminKey'
+  readonly deployment: string
+  readonly isReadOnly: boolean
+}
 
 const maxCommandBytes = 64 * 1024
 
 export function operatorSocketPath(dataDir: string): string {
-  return process.platform === 'win32' ? `\\\\.\\pipe\\concave-${Buffer.from(dataDir).toString('hex')}` : join(dataDir, 'operator.sock')
+  return process.platform === 'win32'
+    ? `\\\\.\\pipe\\concave-${Buffer.from(dataDir).toString('hex')}`
+    : join(dataDir, 'operator.sock')
 }
 
 export async function startOperatorSocket(options: {

@@ -62,7 +62,7 @@ function read<Name extends OptionName>(
   const parsed = serveOptions[name].schema.safeParse(flag)
   if (!parsed.success) {
     const reason = parsed.error.issues[0]?.message ?? 'not valid'
-    throw new BadRequest('InvalidOption', `--${name} ${String(flag)}: ${reason}`)
+    throw new BadRequest('InvalidOption', `--${name} ${JSON.stringify(flag)}: ${reason}`)
   }
   return parsed.data as z.infer<(typeof serveOptions)[Name]['schema']>
 }

@@ -42,7 +42,10 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
   const committers = new CommitterPool({ log })
   const runners = await RunnerPool.start({ log })
   if (runners.openWalls.length > 0) {
-    log.warn({ walls: runners.openWalls }, 'User code runs without these walls on this platform; do not run code you do not trust.')
+    log.warn(
+      { walls: runners.openWalls },
+      'User code runs without these walls on this platform; do not run code you do not trust.',
+    )
   }
   // Each needs the other: keys are looked up when the first request comes, long after both exist.
   let verify: ControlPlane['verifyDeploymentKey'] | undefined
@@ -61,7 +64,12 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
     runners,
     committers,
   })
-  const controlPlane = await openControlPlane({ ...deps, dataDir: config.dataDir, committers, provisioner: deployments })
+  const controlPlane = await openControlPlane({
+    ...deps,
+    dataDir: config.dataDir,
+    committers,
+    provisioner: deployments,
+  })
   verify = controlPlane.verifyDeploymentKey.bind(controlPlane)
   await deployments.start()
   await controlPlane.resumePending()

@@ -28,7 +28,8 @@ export async function serve(config: ServeConfig): Promise<RunningServer> {
     dataDir: config.dataDir,
     log,
     run: async (command: OperatorCommand) => {
-      if (command.name !== 'createAdminKey') throw new BadRequest('UnknownCommand', 'The server does not know this command.')
+      if (command.name !== 'createAdminKey')
+        throw new BadRequest('UnknownCommand', 'The server does not know this command.')
       return await controlPlane.createAdminKey({ deploymentName: command.deployment, isReadOnly: command.isReadOnly })
     },
   })

@@ -58,6 +58,15 @@ export class Database {
   /** Opens or creates. Missing system tables and indexes are added before it answers. */
   static async open(deps: DatabaseDependencies): Promise<Database> {
     const committer = await Committer.open(deps)
+    try {
+      return await Database.#openOn(deps, committer)
+    } catch (error) {
+      await committer.close()
+      throw error
+    }
+  }
+
+  static async #openOn(deps: DatabaseDependencies, committer: Committer): Promise<Database> {
     const headTs = committer.durableTs
     const catalogs = await CatalogHistory.load(committer.snapshot(headTs))
     const counts = await TableCounts.load(deps.storage, headTs)

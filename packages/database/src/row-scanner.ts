@@ -105,7 +105,7 @@ export function restAfter(range: KeyRange, key: Uint8Array, order: Order): KeyRa
 
 /** The part of `range` up to and with `key` in the direction of reading. */
 export function rangeThrough(range: KeyRange, key: Uint8Array, order: Order): KeyRange {
-  return order === 'asc' ? { from: range.from, to: keyAfter(key) } : { from: keyAfter(key), to: range.to }
+  return order === 'asc' ? { from: range.from, to: keyAfter(key) } : { from: key, to: range.to }
 }
 
 export function isEmptyRange(range: KeyRange): boolean {

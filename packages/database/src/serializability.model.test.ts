@@ -76,7 +76,7 @@ describe('serializability', () => {
           await database.close()
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )
   }, 60_000)
 })

@@ -131,5 +131,8 @@ function readUserAttributes(attributes: Readonly<Record<string, unknown>> | unde
   if (typeof issuer === 'string' && typeof subject === 'string') {
     return { ...attributes, tokenIdentifier: `${issuer}|${subject}` }
   }
-  throw new BadRequest('HeaderParseFailure', 'The identity to act as needs "tokenIdentifier", or "issuer" and "subject".')
+  throw new BadRequest(
+    'HeaderParseFailure',
+    'The identity to act as needs "tokenIdentifier", or "issuer" and "subject".',
+  )
 }

@@ -133,7 +133,7 @@ export function decodeNotes(text: string): readonly CursorNote[] {
   return text === '' ? [] : (JSON.parse(text) as CursorNote[])
 }
 
-/** First text of `boot`; the second is the isolate script. */
+/** First text of `boot`; then the isolate script, and its V8 snapshot in base64 or the empty text. */
 export type BootHeader = {
   readonly isolateMemoryMb: number
   /** Data that the process may add to what it has after start. */
@@ -141,7 +141,7 @@ export type BootHeader = {
   readonly sandbox: boolean
 }
 
-/** First text of `ready`. `walls` names each wall that was tried; `open` those that did not hold. */
+/** First text of `ready`; the second is the V8 snapshot in base64 if none was given. `walls` names each wall that was tried; `open` those that did not hold. */
 export type ReadyHeader = {
   readonly walls: readonly string[]
   readonly open: readonly string[]

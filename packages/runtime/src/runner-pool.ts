@@ -2,7 +2,8 @@ import { assert, type Log } from '@concave/base'
 import { loadIsolateScript } from './isolate-bundle.ts'
 import { runtimeLimits } from './limits.ts'
 import type { BootHeader, ReadyHeader } from './protocol.ts'
-import { RunnerProcess } from './runner-process.ts'
+import { RunnerProcess, type RunnerStart } from './runner-process.ts'
+import { loadRunnerProgram } from './runner-program.ts'
 
 export type RunnerPoolOptions = {
   readonly log: Log
@@ -30,8 +31,7 @@ export class RunnerPool {
   /** Walls of the sandbox that this platform lacks; empty on Linux. */
   readonly openWalls: readonly string[]
   readonly #log: Log
-  readonly #boot: BootHeader
-  readonly #script: string
+  readonly #start: RunnerStart
   readonly #warmRunners: number
   readonly #warm: RunnerProcess[] = []
   readonly #starting = new Set<Promise<void>>()
@@ -39,31 +39,25 @@ export class RunnerPool {
 
   private constructor(
     options: RunnerPoolOptions,
-    start: {
-      readonly boot: BootHeader
-      readonly script: string
-      readonly ready: ReadyHeader
-      readonly first: RunnerProcess
-    },
+    started: { readonly start: RunnerStart; readonly ready: ReadyHeader; readonly first: RunnerProcess },
   ) {
     this.#log = options.log
-    this.#boot = start.boot
-    this.#script = start.script
+    this.#start = started.start
     this.#warmRunners = options.warmRunners ?? runtimeLimits.warmRunners
-    this.openWalls = start.ready.open
-    this.#keepWarm(start.first)
+    this.openWalls = started.ready.open
+    this.#keepWarm(started.first)
     this.#refill()
   }
 
   /** Starts the first runner and looks at its walls. Throws `SandboxOpen` if one is open on Linux. */
   static async start(options: RunnerPoolOptions): Promise<RunnerPool> {
-    const script = await loadIsolateScript()
+    const [program, isolateScript] = await Promise.all([loadRunnerProgram(), loadIsolateScript()])
     const boot: BootHeader = {
       isolateMemoryMb: runtimeLimits.heapMb + runtimeLimits.heapOverheadMb,
       dataGrowthBytes: runtimeLimits.dataGrowthBytes,
       sandbox: options.sandbox ?? true,
     }
-    const { runner, ready } = await RunnerProcess.start(boot, script)
+    const { runner, ready, snapshot } = await RunnerProcess.start({ boot, program, isolateScript, snapshot: undefined })
     if (ready.open.length > 0) {
       if (boot.sandbox && process.platform === 'linux') {
         await runner.close()
@@ -74,7 +68,7 @@ export class RunnerPool {
         'User code is held by V8 alone: these walls of the sandbox are missing. Serve only code that you trust.',
       )
     }
-    return new RunnerPool(options, { boot, script, ready, first: runner })
+    return new RunnerPool(options, { start: { boot, program, isolateScript, snapshot }, ready, first: runner })
   }
 
   /** A runner of the caller's own, which kills it in the end. */
@@ -100,7 +94,7 @@ export class RunnerPool {
   }
 
   async #startRunner(): Promise<RunnerProcess> {
-    const { runner, ready } = await RunnerProcess.start(this.#boot, this.#script)
+    const { runner, ready } = await RunnerProcess.start(this.#start)
     if (ready.open.length > this.openWalls.length) {
       await runner.close()
       throw new SandboxOpen(ready)

@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import { createDeferred } from '@concave/base'
 import { runtimeLimits } from './limits.ts'
 import {
@@ -14,8 +13,6 @@ import {
   type ReadyHeader,
 } from './protocol.ts'
 
-const runnerProgram = fileURLToPath(new URL('runner/main.ts', import.meta.url))
-
 /** Signals by which V8 and libc end a process that is out of memory or broken. */
 const crashSignals: ReadonlySet<string> = new Set(['SIGABRT', 'SIGTRAP', 'SIGILL', 'SIGSEGV', 'SIGBUS'])
 
@@ -24,6 +21,16 @@ export type RunnerExit = {
   readonly crashed: boolean
   readonly description: string
 }
+
+export type RunnerStart = {
+  readonly boot: BootHeader
+  readonly program: string
+  readonly isolateScript: string
+  /** V8 snapshot (base64) that an earlier runner made of `isolateScript` before it saw any user code. */
+  readonly snapshot: string | undefined
+}
+
+export type StartedRunner = { readonly runner: RunnerProcess; readonly ready: ReadyHeader; readonly snapshot: string }
 
 /**
  * The supervisor's side of one runner: frames in and out, what it has loaded, its end. Whoever holds it sets
@@ -73,37 +80,33 @@ export class RunnerProcess {
   }
 
   /** Spawns a runner and waits until its walls are up. Rejects if it ends or stays silent. */
-  static async start(
-    boot: BootHeader,
-    isolateScript: string,
-  ): Promise<{ readonly runner: RunnerProcess; readonly ready: ReadyHeader }> {
-    const child = spawn(
-      process.execPath,
-      ['--no-node-snapshot', '--disable-warning=ExperimentalWarning', runnerProgram],
-      {
-        cwd: '/',
-        env: { TZ: 'UTC' },
-        stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-      },
-    )
+  static async start(options: RunnerStart): Promise<StartedRunner> {
+    const child = spawn(process.execPath, ['--no-node-snapshot', '-'], {
+      cwd: '/',
+      env: { TZ: 'UTC' },
+      stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+    })
+    // A child that ends before it has read everything is noticed by its exit.
+    child.stdin?.on('error', () => child.kill('SIGKILL'))
     const spawned = createDeferred<void>()
     child.once('spawn', () => spawned.resolve())
     child.once('error', (error) => spawned.reject(error))
     await spawned.promise
     const runner = new RunnerProcess(child, child.pid as number)
-    const ready = createDeferred<ReadyHeader>()
+    const ready = createDeferred<Frame>()
     const timer = setTimeout(() => {
       runner.kill()
       ready.reject(new Error('A runner did not start in time.'))
     }, runtimeLimits.startTimeMs)
     runner.onFrame = (frame) => {
-      if (frame.kind === frameKinds.ready) ready.resolve(JSON.parse(frame.texts[0] as string) as ReadyHeader)
+      if (frame.kind === frameKinds.ready) ready.resolve(frame)
     }
     runner.onExit = (exit) => ready.reject(new Error(`A runner ended while starting (${exit.description}).`))
-    runner.send(frameKinds.boot, [JSON.stringify(boot), isolateScript])
+    child.stdin?.end(options.program)
+    runner.send(frameKinds.boot, [JSON.stringify(options.boot), options.isolateScript, options.snapshot ?? ''])
     try {
-      const header = await ready.promise
-      return { runner, ready: header }
+      const [header = '', snapshot = ''] = (await ready.promise).texts
+      return { runner, ready: JSON.parse(header) as ReadyHeader, snapshot: options.snapshot ?? snapshot }
     } finally {
       clearTimeout(timer)
       runner.onFrame = () => undefined

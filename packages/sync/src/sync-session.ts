@@ -49,6 +49,7 @@ export class SyncSession {
   readonly #inbox: Inbox
   readonly #outbox: Outbox
   readonly #queries: QuerySet
+  readonly #queryRequestIds = new WeakMap<WatchedQuery, string>()
   readonly #mutations = new MutationQueue()
   #runningActions = 0
 
@@ -408,8 +409,12 @@ export class SyncSession {
 
   async #runQuery(query: WatchedQuery, journal: string | null, identity: Identity, ts: bigint): Promise<LiveQuery> {
     const { path, componentPath, args } = query
-    // Query ids and request ids are counted apart; the word keeps their hashes apart.
-    const requestId = this.#requestIdOf(`query ${query.queryId}`)
+    let requestId = this.#queryRequestIds.get(query)
+    if (requestId === undefined) {
+      // Query ids and request ids are counted apart; the word keeps their hashes apart.
+      requestId = this.#requestIdOf(`query ${query.queryId}`)
+      this.#queryRequestIds.set(query, requestId)
+    }
     return await this.#backend.runQuery({ path, componentPath, args, identity, requestId }, journal, ts)
   }
 

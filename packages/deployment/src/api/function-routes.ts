@@ -99,7 +99,10 @@ export function addFunctionRoutes(router: Router<RouteHandler>, deps: Deps): voi
     const segments = (request.params['path'] ?? '').split('/')
     const name = segments.pop()
     if (segments.length === 0 || name === undefined) {
-      throw new BadRequest('MissingIdentifier', 'Call /api/run/{module}/{function}: the path names a module and a function.')
+      throw new BadRequest(
+        'MissingIdentifier',
+        'Call /api/run/{module}/{function}: the path names a module and a function.',
+      )
     }
     const body = await readJson(request, runSchema, maxBytes)
     const path = `${segments.join('/')}:${name}`

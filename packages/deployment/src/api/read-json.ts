@@ -12,5 +12,8 @@ export async function readJson<Schema extends z.ZodType>(
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
   const where = issue === undefined || issue.path.length === 0 ? 'the body' : `"${issue.path.join('.')}"`
-  throw new BadRequest('BadJsonBody', `The request body is not as expected at ${where}: ${issue?.message ?? 'invalid'}.`)
+  throw new BadRequest(
+    'BadJsonBody',
+    `The request body is not as expected at ${where}: ${issue?.message ?? 'invalid'}.`,
+  )
 }

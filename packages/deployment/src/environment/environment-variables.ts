@@ -7,12 +7,18 @@ import { environmentVariables } from '../records.ts'
 /** `value` null or absent removes the variable; removing one that is not there is fine. */
 export type VariableChange = { readonly name: string; readonly value?: string | null | undefined }
 
-export async function changeEnvironmentVariables(database: Database, changes: readonly VariableChange[]): Promise<void> {
+export async function changeEnvironmentVariables(
+  database: Database,
+  changes: readonly VariableChange[],
+): Promise<void> {
   const names = new Set<string>()
   for (const change of changes) {
     checkChange(change)
     if (names.has(change.name)) {
-      throw new BadRequest('EnvVarNameNotUnique', `The environment variable "${change.name}" is changed twice in one request.`)
+      throw new BadRequest(
+        'EnvVarNameNotUnique',
+        `The environment variable "${change.name}" is changed twice in one request.`,
+      )
     }
     names.add(change.name)
   }

@@ -20,12 +20,7 @@ import { deploymentLimits } from '../limits.ts'
 import { FunctionError } from './function-error.ts'
 
 /** The JSON text of the argument array that the runtime takes. `json` is the argument object in wire form. */
-export function checkArguments(
-  path: FunctionPath,
-  validator: Validator,
-  json: unknown,
-  tables: TableNumbers,
-): string {
+export function checkArguments(path: FunctionPath, validator: Validator, json: unknown, tables: TableNumbers): string {
   const value = decode(json, path)
   const size = sizeOf(value)
   if (size > deploymentLimits.maxArgumentsBytes) {

@@ -18,7 +18,9 @@ export class CodeRegistry {
   constructor(deps: { readonly database: Database; readonly builtInVariables: Readonly<Record<string, string>> }) {
     const { database, builtInVariables } = deps
     this.#code = new TableFollower(database, '_udf_config', loadCode)
-    this.#environment = new TableFollower(database, '_environment_variables', (tx) => loadEnvironment(tx, builtInVariables))
+    this.#environment = new TableFollower(database, '_environment_variables', (tx) =>
+      loadEnvironment(tx, builtInVariables),
+    )
   }
 
   /** The code as of `tx`; the transaction depends on it. */

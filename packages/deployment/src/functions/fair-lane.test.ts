@@ -26,10 +26,15 @@ test('runs one call at a time and takes clients in turn', async () => {
 test('lets the next call start beside one that has held the lane too long', async () => {
   const lane = new FairLane(options)
   const gate = createDeferred<void>()
-  const slow = lane.run('a', false, () => gate.promise)
-  await lane.run('b', false, async () => {})
+  const order: string[] = []
+  const slow = lane.run('a', false, async () => {
+    await gate.promise
+    order.push('slow')
+  })
+  await lane.run('b', false, async () => void order.push('beside'))
   gate.resolve()
   await slow
+  expect(order).toEqual(['beside', 'slow'])
 })
 
 test('an exclusive call waits for a slow one and keeps others out', async () => {

@@ -3,7 +3,7 @@
  * innermost frame is always the one that calls.
  */
 import { randomBytes } from 'node:crypto'
-import { assert, PlatformError } from '@concave/base'
+import { assert, type PlatformError } from '@concave/base'
 import { type Database, isDeveloperError, type QueryCursor, type Savepoint, type Transaction } from '@concave/database'
 import {
   canonicalFunctionPath,
@@ -143,9 +143,7 @@ export class FunctionHost implements ExecutionHost {
         throw new CatchableError('Cannot call a snapshotQuery function from a query function')
       }
       if (this.#frames.length > deploymentLimits.maxNestedCalls) {
-        throw new CatchableError(
-          'Cross component call depth limit exceeded. Do you have an infinite loop in your app?',
-        )
+        throw new CatchableError('Cross component call depth limit exceeded. Do you have an infinite loop in your app?')
       }
       const path = resolveAddress(args)
       const found = this.#code.find(path)
@@ -351,7 +349,8 @@ function dataOf(error: PlatformError): unknown {
 function resolveAddress(args: Readonly<Record<string, unknown>>): FunctionPath {
   const { name, reference, functionHandle } = args
   if (typeof name === 'string') return parseFunctionPath(name)
-  if (typeof functionHandle === 'string') throw new CatchableError('Function handles are not supported by this version of Concave yet.')
+  if (typeof functionHandle === 'string')
+    throw new CatchableError('Function handles are not supported by this version of Concave yet.')
   const match = typeof reference === 'string' ? /^_reference\/childComponent\/([^/]+)/.exec(reference) : null
   if (match !== null) throw new CatchableError(`Child component ${match[1]} not found`)
   throw new CatchableError(`Couldn't resolve ${String(reference)}`)
@@ -365,7 +364,9 @@ function readNestedType(type: unknown): { udfType: UdfType; isSnapshot: boolean 
 
 function readLimits(json: unknown): Record<string, number> {
   if (typeof json !== 'object' || json === null) return {}
-  return Object.fromEntries(Object.entries(json).filter((entry): entry is [string, number] => typeof entry[1] === 'number'))
+  return Object.fromEntries(
+    Object.entries(json).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
+  )
 }
 
 /** `db.system.query` sends no flag: the side follows from the table's name. */
@@ -395,4 +396,3 @@ function optionalText(value: unknown): string | null {
 function optionalNumber(value: unknown): number | null {
   return typeof value === 'number' ? value : null
 }
-

@@ -7,14 +7,7 @@ import { type Clock, Overloaded, PlatformError, WriteConflict } from '@concave/b
 import { type Database, OutOfRetention, type ReadSet, type Transaction } from '@concave/database'
 import { displayFunctionPath, type FunctionPath, type Identity, identityKey } from '@concave/protocol'
 import { CatchableError, type Executor, type LogLine, type Observed, type UdfType } from '@concave/runtime'
-import type {
-  AuthToken,
-  CallOutcome,
-  FunctionCall,
-  MutationOutcome,
-  SessionRequest,
-  SyncBackend,
-} from '@concave/sync'
+import type { AuthToken, CallOutcome, FunctionCall, MutationOutcome, SessionRequest, SyncBackend } from '@concave/sync'
 import { stringifyValue, type Value } from '@concave/values'
 import type { Access } from '../access.ts'
 import { deploymentLimits } from '../limits.ts'
@@ -104,7 +97,14 @@ export class FunctionService implements SyncBackend {
     at: bigint,
     caller: 'HttpApi' | 'SyncWorker',
   ): Promise<SharedResult> {
-    const common = JSON.stringify([call.path.module, call.path.name, call.componentPath, call.args, journal, isAdmin(call)])
+    const common = JSON.stringify([
+      call.path.module,
+      call.path.name,
+      call.componentPath,
+      call.args,
+      journal,
+      isAdmin(call),
+    ])
     const personal = `${common}\n${identityKey(call.identity)}`
     const cached = this.#cache.find(common, at) ?? this.#cache.find(personal, at)
     if (cached !== undefined) {
@@ -174,7 +174,8 @@ export class FunctionService implements SyncBackend {
         error,
         logLines: [],
         reads: tx.reads,
-        journal: null,
+        // A page that fails once keeps its end.
+        journal,
         observedIdentity: true,
         observedTime: false,
       }

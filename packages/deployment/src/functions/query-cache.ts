@@ -133,7 +133,7 @@ export class QueryCache {
   }
 
   clear(): void {
-    for (const [key, result] of [...this.#results]) this.#drop(key, result)
+    for (const [key, result] of this.#results) this.#drop(key, result)
   }
 
   #drop(key: string, result: SharedResult): void {

@@ -17,12 +17,22 @@ export type Completion = {
   readonly caller: 'SyncWorker' | 'HttpApi' | 'Tester'
   readonly requestId: string
   readonly identityType: 'instance_admin' | 'user' | 'unknown' | 'member_acting_user'
-  readonly usage: { readonly readDocuments: number; readonly readBytes: number; readonly writeDocuments: number; readonly writeBytes: number }
+  readonly usage: {
+    readonly readDocuments: number
+    readonly readBytes: number
+    readonly writeDocuments: number
+    readonly writeBytes: number
+  }
   readonly returnBytes: number | undefined
   readonly willRetry: boolean
 }
 
-type Entry = { readonly cursor: number; readonly requestId: string; readonly completion: Completion; readonly endedAtMs: number }
+type Entry = {
+  readonly cursor: number
+  readonly requestId: string
+  readonly completion: Completion
+  readonly endedAtMs: number
+}
 
 export type LogPage = { readonly entries: readonly unknown[]; readonly newCursor: number }
 
@@ -97,9 +107,7 @@ function toWire(entry: Entry, structured: boolean): unknown {
     udfType: completion.udfType,
     componentPath: null,
     identifier: completion.identifier,
-    logLines: completion.logLines.map((line) =>
-      structured ? { ...line, systemMetadata: null } : formatLogLine(line),
-    ),
+    logLines: completion.logLines.map((line) => (structured ? { ...line, systemMetadata: null } : formatLogLine(line))),
     timestamp: entry.endedAtMs / 1000,
     cachedResult: completion.cachedResult,
     caller: completion.caller,

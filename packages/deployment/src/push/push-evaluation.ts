@@ -92,7 +92,10 @@ export async function evaluatePush(
 
 /** What the CLI compares with its own modules: over the source followed by the source map. */
 export function hashModule(module: PushedModule): string {
-  return createHash('sha256').update(module.source).update(module.sourceMap ?? '').digest('hex')
+  return createHash('sha256')
+    .update(module.source)
+    .update(module.sourceMap ?? '')
+    .digest('hex')
 }
 
 /** Changed modules as sent, unchanged ones from the push that is live. */

@@ -130,7 +130,10 @@ export class PushService {
     return await prefixed(async () => {
       const started = this.#started.get(pushId)
       if (started === undefined) {
-        throw pushError('RaceDetected', 'This push was started too long ago, or before a restart of the server. Push again.')
+        throw pushError(
+          'RaceDetected',
+          'This push was started too long ago, or before a restart of the server. Push again.',
+        )
       }
       if (options.isDryRun || started.isDryRun) return toDiff(undefined)
       const { value } = await this.#database.mutate('system:finish_push', (tx) => this.#goLive(tx, started, options))
@@ -189,7 +192,13 @@ export class PushService {
       member_id: null,
       metadata: JSON.stringify({ message: options.message, moduleDiff, indexDiff }),
     })
-    return { previousVersion: config?.serverVersion, nextVersion: next.serverVersion, moduleDiff, indexDiff, schemaDiff }
+    return {
+      previousVersion: config?.serverVersion,
+      nextVersion: next.serverVersion,
+      moduleDiff,
+      indexDiff,
+      schemaDiff,
+    }
   }
 }
 
@@ -283,7 +292,8 @@ async function prefixed<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run()
   } catch (error) {
-    if (!(error instanceof PlatformError) || error.status !== 400 || error.message.startsWith(pushErrorPrefix)) throw error
+    if (!(error instanceof PlatformError) || error.status !== 400 || error.message.startsWith(pushErrorPrefix))
+      throw error
     throw new BadRequest(error.code, `${pushErrorPrefix}${error.message}`, { cause: error })
   }
 }

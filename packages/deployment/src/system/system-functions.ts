@@ -18,7 +18,11 @@ const scanPageRows = 100
 
 type SystemFunction = (tx: Transaction, args: unknown) => Promise<Value>
 
-const paginationOpts = z.object({ cursor: z.string().nullable(), numItems: z.number(), endCursor: z.string().nullish() })
+const paginationOpts = z.object({
+  cursor: z.string().nullable(),
+  numItems: z.number(),
+  endCursor: z.string().nullish(),
+})
 const noArgs = z.looseObject({})
 const tableArgs = z.looseObject({ tableName: z.string() })
 const tableDataArgs = z.looseObject({
@@ -37,7 +41,10 @@ export class SystemFunctions {
     this.#functions = new Map<string, SystemFunction>([
       ['_system/cli/tables', define(tablesArgs, listTables)],
       ['_system/cli/tableData', define(tableDataArgs, readTableData)],
-      ['_system/cli/tableSize', define(tableArgs, async (tx, { tableName }) => await tx.count(tableName, dataScope(tableName)))],
+      [
+        '_system/cli/tableSize',
+        define(tableArgs, async (tx, { tableName }) => await tx.count(tableName, dataScope(tableName))),
+      ],
       ['_system/cli/queryTable', define(tableArgs, watchTable)],
       ['_system/cli/modules:apiSpec', define(noArgs, async (tx) => await readApiSpec(tx, registry))],
       ['_system/cli/convexUrl:cloudUrl', define(noArgs, async () => url)],
@@ -153,7 +160,10 @@ async function readTableData(tx: Transaction, args: z.infer<typeof tableDataArgs
 }
 
 async function readAll(tx: Transaction, query: object, table: string): Promise<Value> {
-  const cursor = tx.openCursor({ ...query, operators: [{ limit: deploymentLimits.maxUnpaginatedRows }] }, dataScope(table))
+  const cursor = tx.openCursor(
+    { ...query, operators: [{ limit: deploymentLimits.maxUnpaginatedRows }] },
+    dataScope(table),
+  )
   const rows: Value[] = []
   for (;;) {
     const page = await cursor.nextPage(scanPageRows)

@@ -29,7 +29,8 @@ const slots: IsolateSlot[] = []
 
 const boot = channel.read()
 const options = JSON.parse(boot.texts[0] as string) as BootHeader
-const snapshot = ivm.Isolate.createSnapshot([{ code: boot.texts[1] as string, filename: 'concave:isolate.js' }])
+const givenSnapshot = boot.texts[2] ?? ''
+const snapshot = givenSnapshot === '' ? createSnapshot(boot.texts[1] as string) : decodeSnapshot(givenSnapshot)
 const dataBeforeBytes = readDataBytes() ?? 0
 // Before the walls go up: one isolate, so that everything V8 loads lazily is there.
 slots.push(createSlot())
@@ -39,9 +40,23 @@ const { ready, dataLimit } = enterSandbox({
   isolateBytes: (readDataBytes() ?? 0) - dataBeforeBytes,
   furtherIsolates: runnerLimits.nestedDepth,
 })
-channel.send(frameKinds.ready, [JSON.stringify(ready)])
+channel.send(frameKinds.ready, [JSON.stringify(ready), givenSnapshot === '' ? encodeSnapshot() : ''])
 
 for (;;) handle(channel.read())
+
+function createSnapshot(isolateScript: string): ivm.ExternalCopy<ArrayBuffer> {
+  return ivm.Isolate.createSnapshot([{ code: isolateScript, filename: 'concave:isolate.js' }])
+}
+
+function decodeSnapshot(text: string): ivm.ExternalCopy<ArrayBuffer> {
+  // A buffer of its own: `Buffer.from` may give a view of a shared one.
+  const bytes = new Uint8Array(Buffer.from(text, 'base64'))
+  return new ivm.ExternalCopy(bytes.buffer)
+}
+
+function encodeSnapshot(): string {
+  return Buffer.from(snapshot.copy()).toString('base64')
+}
 
 function getSlot(depth: number): IsolateSlot {
   const existing = slots[depth]
