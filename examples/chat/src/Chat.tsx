@@ -14,9 +14,9 @@ export function Chat() {
   const [body, setBody] = useState('')
   const [refusal, setRefusal] = useState<string>()
 
-  const list = useRef<HTMLOListElement>(null)
+  const log = useRef<HTMLDivElement>(null)
   useEffect(() => {
-    if (list.current !== null) list.current.scrollTop = list.current.scrollHeight
+    if (log.current !== null) log.current.scrollTop = log.current.scrollHeight
   }, [messages])
 
   async function submit(event: FormEvent) {
@@ -38,18 +38,20 @@ export function Chat() {
         <h1>Chat</h1>
         <span role="status">{isWebSocketConnected ? 'Live' : 'Connecting…'}</span>
       </header>
-      <ol role="log" aria-label="Messages" aria-busy={messages === undefined} tabIndex={0} ref={list}>
-        {messages?.length === 0 && <li className="empty">Nobody has written anything yet.</li>}
-        {messages?.map((message) => (
-          <li key={message._id}>
-            <strong>{message.author}</strong>
-            <time dateTime={new Date(message._creationTime).toISOString()}>
-              {new Date(message._creationTime).toLocaleTimeString()}
-            </time>
-            <p>{message.body}</p>
-          </li>
-        ))}
-      </ol>
+      <div role="log" aria-label="Messages" aria-busy={messages === undefined} tabIndex={0} ref={log}>
+        {messages?.length === 0 && <p className="empty">Nobody has written anything yet.</p>}
+        <ol>
+          {messages?.map((message) => (
+            <li key={message._id}>
+              <strong>{message.author}</strong>
+              <time dateTime={new Date(message._creationTime).toISOString()}>
+                {new Date(message._creationTime).toLocaleTimeString()}
+              </time>
+              <p>{message.body}</p>
+            </li>
+          ))}
+        </ol>
+      </div>
       {refusal !== undefined && <p role="alert">{refusal}</p>}
       <form onSubmit={submit}>
         <label>

@@ -1,5 +1,5 @@
 /** The control plane's records as documents of a database: the same engine, storage and backup as deployments have. */
-import { Collection, Database, type DatabaseDependencies, type SystemTable, type Transaction } from '@concave/database'
+import { Collection, Database, RetentionWorker, type DatabaseDependencies, type SystemTable, type Transaction } from '@concave/database'
 import { tableIndexes, type Records, type TableName } from './records.ts'
 import type { OpenStore, Store, TableWriter, Writer } from './store.ts'
 
@@ -34,7 +34,12 @@ export async function openDatabaseStore(deps: Omit<DatabaseDependencies, 'tables
     mutate: async (source, run) =>
       (await database.mutate(`control-plane:${source}`, (transaction) => run(openTables(transaction)))).value,
   }
-  return { store, failed: database.failed, close: async () => await database.close() }
+  const retention = RetentionWorker.start({ database, clock, log })
+  const close = async (): Promise<void> => {
+    await retention.stop()
+    await database.close()
+  }
+  return { store, failed: database.failed, close }
 }
 
 const collections = Object.fromEntries(tableNames.map((name) => [name, new Collection(`_${name}`)])) as {

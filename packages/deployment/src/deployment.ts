@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Clock, Log, Random } from '@concave/base'
-import { Database, SchemaWorker } from '@concave/database'
+import { Database, RetentionWorker, SchemaWorker } from '@concave/database'
 import { type NodeHandler, type RouteHandler, Router, sendReply, serveRoutes, textReply } from '@concave/http'
 import { Analyzer, Executor, type RunnerPool } from '@concave/runtime'
 import type { Storage } from '@concave/storage'
@@ -44,6 +44,7 @@ export class Deployment {
   readonly #database: Database
   readonly #executor: Executor
   readonly #schemas: SchemaWorker
+  readonly #retention: RetentionWorker
   readonly #functions: FunctionService
   readonly #sync: SyncServer
   readonly #api: NodeHandler
@@ -70,6 +71,7 @@ export class Deployment {
     this.#database = database
     this.#executor = new Executor({ pool: runners, log, clock })
     this.#schemas = SchemaWorker.start({ database, clock, log })
+    this.#retention = RetentionWorker.start({ database, clock, log })
     const access = new Access({ deploymentName: name, keys: options.keys })
     const functionLog = new FunctionLog({ clock, capacity: deploymentLimits.functionLogEntries })
     const builtInVariables = { CONVEX_CLOUD_URL: url, CONVEX_SITE_URL: siteUrl }
@@ -146,6 +148,7 @@ export class Deployment {
     this.#functions.close()
     try {
       await this.#schemas.stop()
+      await this.#retention.stop()
       await this.#executor.close()
       await this.#database.close()
     } catch (error) {

@@ -7,6 +7,8 @@ export const deploymentLimits = {
   lanePatienceMs: 20,
   maxParallelMutations: 2,
   maxWaitingMutations: 4096,
+  /** Runs of one query that had to start over, the first included. */
+  maxQueryAttempts: 3,
   /** Runs of one mutation after conflicts, the first included. */
   maxMutationAttempts: 5,
   /** After this many conflicts a mutation runs alone. */

@@ -132,7 +132,7 @@ export class FunctionService implements SyncBackend {
   ): Promise<SharedResult> {
     const { clock, database } = this.#deps
     const startedAtMs = clock.nowMs()
-    const run = await this.#attemptQuery(call, journal, at)
+    const run = await this.#attemptQuery(call, journal, at, 1)
     const result = new SharedResult({
       outcome: this.#toOutcome(call, run),
       journal: run.journal,
@@ -147,7 +147,7 @@ export class FunctionService implements SyncBackend {
     return result
   }
 
-  async #attemptQuery(call: FunctionCall, journal: string | null, at: bigint): Promise<QueryRun> {
+  async #attemptQuery(call: FunctionCall, journal: string | null, at: bigint, attempt: number): Promise<QueryRun> {
     const { database, system } = this.#deps
     const tx = database.begin('query', { at })
     if (system.isSystemPath(call.path)) return await this.#runSystem(call, at)
@@ -163,18 +163,21 @@ export class FunctionService implements SyncBackend {
       return {
         ...run,
         reads: tx.reads,
-        journal: host.journal,
+        // A page that fails once keeps its end.
+        journal: run.kind === 'error' ? (host.journal ?? journal) : host.journal,
         observedIdentity: host.observedIdentity,
         observedTime: observed.time || host.observedTime,
       }
     } catch (error) {
+      // The runtime asks for a run from the start: the module turned out to keep state.
+      const mustRunAgain = error instanceof WriteConflict && attempt < deploymentLimits.maxQueryAttempts
+      if (mustRunAgain) return await this.#attemptQuery(call, journal, at, attempt + 1)
       if (!(error instanceof FunctionError)) throw error
       return {
         kind: 'error',
         error,
         logLines: [],
         reads: tx.reads,
-        // A page that fails once keeps its end.
         journal,
         observedIdentity: true,
         observedTime: false,
