@@ -21,6 +21,8 @@ export type LoadResult = {
   /** Including the warm-up: what the database must show. */
   readonly acknowledged: number
   readonly failed: number
+  /** All answers, warm-up included. */
+  readonly answered: number
 }
 
 const request = JSON.parse(process.argv[2] ?? '{}') as LoadRequest
@@ -34,6 +36,7 @@ async function run(load: LoadRequest): Promise<LoadResult> {
   const latencies: number[] = []
   let acknowledged = 0
   let failed = 0
+  let answered = 0
   const client = async (): Promise<void> => {
     const connection = await HttpClient.connect(load.url)
     while (performance.now() < stopAt) {
@@ -41,6 +44,7 @@ async function run(load: LoadRequest): Promise<LoadResult> {
       const { path, body } = next(load.workload, choose)
       const answer = JSON.parse(await connection.post(path, body)) as { status: string; value?: unknown }
       const answeredAt = performance.now()
+      answered += 1
       if (answer.status !== 'success') failed += 1
       else if (answer.value !== false) acknowledged += 1
       if (sentAt >= countFrom && answeredAt <= stopAt) latencies.push(answeredAt - sentAt)
@@ -57,6 +61,7 @@ async function run(load: LoadRequest): Promise<LoadResult> {
     completed: latencies.length,
     acknowledged,
     failed,
+    answered,
   }
 }
 

@@ -3,7 +3,7 @@
  * a process of its own on the same machine. `--brief` for CI: seconds instead of minutes, and only what must hold.
  */
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, symlink, cp } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -51,13 +51,20 @@ try {
   for (const { name, ...workload } of workloads) {
     if (only !== undefined && !name.startsWith(only)) continue
     const before = await observe(url)
+    const cpuBefore = await serverCpuMicros()
     const result = await load({ ...workload, url, seconds, warmupSeconds })
+    const cpuPerCall = ((await serverCpuMicros()) - cpuBefore) / result.answered
     const after = await observe(url)
     const problem = check(workload, result, before, after)
     isWrong ||= problem !== undefined
     const rate = Math.round(result.perSecond).toLocaleString('en')
     const latency = `p50 ${result.p50Ms.toFixed(2)} ms, p99 ${result.p99Ms.toFixed(2)} ms`
-    console.log(`${name.padEnd(32)} ${rate.padStart(8)}/s   ${latency}   failed ${result.failed}   ${problem ?? 'consistent'}`)
+    const cpu = `${Math.round(cpuPerCall)} µs CPU`
+    console.log(
+      [name.padEnd(32), `${rate.padStart(8)}/s`, latency, cpu, `failed ${result.failed}`, problem ?? 'consistent'].join(
+        '   ',
+      ),
+    )
   }
 } finally {
   await server.close()
@@ -77,21 +84,28 @@ async function deploy(): Promise<string> {
     if (!response.ok) throw new Error(await response.text())
     return (await response.json()) as Record<string, string>
   }
-  const project = await post(`/teams/${bootstrap.team.id}/create_project`, { projectName: 'Bench', deploymentType: 'prod' })
+  const project = await post(`/teams/${bootstrap.team.id}/create_project`, {
+    projectName: 'Bench',
+    deploymentType: 'prod',
+  })
   const { deployKey } = await post(`/deployments/${project['deploymentName']}/create_deploy_key`, { name: 'bench' })
   const app = join(folder, 'app')
   await cp(join(here, 'app'), app, { recursive: true })
   await symlink(join(root, 'node_modules'), join(app, 'node_modules'))
-  await run(process.execPath, [join(root, 'node_modules/convex/bin/main.js'), 'deploy', '--typecheck', 'disable', '--codegen', 'disable'], {
-    cwd: app,
-    env: {
-      PATH: process.env['PATH'],
-      HOME: folder,
-      CONVEX_PROVISION_HOST: server.url,
-      CONVEX_VERSION_API_ORIGIN: server.url,
-      CONVEX_DEPLOY_KEY: deployKey,
+  await run(
+    process.execPath,
+    [join(root, 'node_modules/convex/bin/main.js'), 'deploy', '--typecheck', 'disable', '--codegen', 'disable'],
+    {
+      cwd: app,
+      env: {
+        PATH: process.env['PATH'],
+        HOME: folder,
+        CONVEX_PROVISION_HOST: server.url,
+        CONVEX_VERSION_API_ORIGIN: server.url,
+        CONVEX_DEPLOY_KEY: deployKey,
+      },
     },
-  })
+  )
   const url = project['deploymentUrl']
   if (url === undefined) throw new Error('the new project has no deployment')
   return url
@@ -107,6 +121,20 @@ async function seed(url: string): Promise<void> {
 async function load(request: LoadRequest): Promise<LoadResult> {
   const { stdout } = await run(process.execPath, [join(here, 'load.ts'), JSON.stringify(request)])
   return JSON.parse(stdout) as LoadResult
+}
+
+/** CPU time of the server so far: this process with its threads, and the runners it started. Linux only; else NaN. */
+async function serverCpuMicros(): Promise<number> {
+  const { user, system } = process.cpuUsage()
+  let micros = user + system
+  const microsPerTick = 10_000
+  for (const pid of await readdir('/proc').catch(() => [])) {
+    if (!/^\d+$/.test(pid)) continue
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    if (Number(fields[1]) === process.pid) micros += (Number(fields[11]) + Number(fields[12])) * microsPerTick
+  }
+  return micros
 }
 
 /** What must hold whatever the speed: all money still there, every acknowledged increment counted. */
@@ -135,7 +163,9 @@ function check(
 
 async function call(url: string, kind: 'query' | 'mutation', path: string, args: object): Promise<unknown> {
   const client = await HttpClient.connect(url)
-  const answer = JSON.parse(await client.post(`/api/${kind}`, JSON.stringify({ path, format: 'json', args: [args] }))) as {
+  const answer = JSON.parse(
+    await client.post(`/api/${kind}`, JSON.stringify({ path, format: 'json', args: [args] })),
+  ) as {
     status: string
     value?: unknown
     errorMessage?: string

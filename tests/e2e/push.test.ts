@@ -88,6 +88,8 @@ describe('convex dev --once', () => {
     const { app, url, project } = subject
     await using proxy = await openRecordingProxy(url)
     const cli = await openCli(app, selfHostedAccess(proxy.url, project.deployKey))
+    // It names the deployment of the first push, and would contradict the proxy's URL.
+    await app.remove('.env.local')
     await app.write({ 'convex/version.ts': versionModule('second') })
     const done = await cli.succeed('dev', '--once', '--typecheck', 'disable')
     expect(done.stderr).not.toContain('table indexes')
@@ -110,10 +112,10 @@ describe('convex dev --once', () => {
       'convex/wrong.ts': `export const wrong: number = 'text'\n`,
     })
     const done = await cli.run('dev', '--once', '--typecheck', 'enable')
+    await app.remove('convex/wrong.ts')
     expect(done.exitCode).toBe(1)
     expect(`${done.stdout}${done.stderr}`).toContain("Type 'string' is not assignable to type 'number'")
     expect(await query(url, 'version:current')).toBe('second')
-    await app.remove('convex/wrong.ts')
   })
 
   it('generates code without making anything live', async () => {

@@ -1,4 +1,4 @@
-import { createDeferred, createLog } from '@concave/base'
+import { type Clock, createDeferred, createLog } from '@concave/base'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Executor } from './executor.ts'
 import { RunnerPool } from './runner-pool.ts'
@@ -78,16 +78,40 @@ test('a full queue refuses', async () => {
   await Promise.all([first, ...queued])
 })
 
-test('runners are given up after a while without calls, and taken again', async () => {
+/** A clock and timers that stand still until the test moves them. */
+function createStillTime(): { clock: Clock; timers: Timers; advance: (ms: number) => void } {
   const pending: (() => void)[] = []
   let nowMs = 0
-  const timers: Timers = {
-    after: (_delayMs, task) => {
-      pending.push(task)
-      return () => pending.splice(pending.indexOf(task), 1)
+  return {
+    clock: { nowMs: () => nowMs, nowNs: () => BigInt(nowMs) * 1_000_000n, monotonicMs: () => nowMs },
+    timers: {
+      after: (_delayMs, task) => {
+        pending.push(task)
+        return () => pending.splice(pending.indexOf(task), 1)
+      },
+    },
+    advance: (ms) => {
+      nowMs += ms
+      for (const task of pending.splice(0)) task()
     },
   }
-  const clock = { nowMs: () => nowMs, nowNs: () => BigInt(nowMs) * 1_000_000n, monotonicMs: () => nowMs }
+}
+
+test('a host that does not answer ends the call, and the lane goes on', async () => {
+  const { clock, timers, advance } = createStillTime()
+  await using executor = new Executor({ pool, log, clock, timers, maxRunnersPerLane: 1 })
+  const gate = createGate()
+  const stuck = executor.execute(request('waits', 1), gate.host)
+  const outcome = Promise.allSettled([stuck])
+  await gate.entered
+  advance(14_000)
+  advance(2_000)
+  expect(await outcome).toMatchObject([{ status: 'rejected', reason: { code: 'SystemTimeoutError' } }])
+  expect(await executor.execute(request('quick', 2), new ScriptedHost())).toMatchObject({ resultText: '2' })
+})
+
+test('runners are given up after a while without calls, and taken again', async () => {
+  const { clock, timers, advance } = createStillTime()
   await using executor = new Executor({ pool, log, clock, timers, idleTimeoutMs: 1_000 })
   const counting = sampleCode({ 'a.js': 'let n = 0\nexport const count = mutation(() => ++n)' }, 'optIn')
   const count = async (): Promise<unknown> => {
@@ -99,8 +123,7 @@ test('runners are given up after a while without calls, and taken again', async 
   }
   // The app's own wish for reuse shows which process answers.
   expect([await count(), await count()]).toEqual(['1', '2'])
-  nowMs += 2_000
-  for (const task of pending.splice(0)) task()
+  advance(2_000)
   expect(await count()).toBe('1')
 })
 

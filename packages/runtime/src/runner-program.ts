@@ -27,9 +27,9 @@ async function buildRunnerProgram(): Promise<string> {
     plugins: [
       {
         name: 'native-packages',
-        setup: ({ onResolve }) => {
+        setup: (bundle) => {
           // A script from standard input has no place from which packages could be found.
-          onResolve({ filter: /^(isolated-vm|koffi)$/ }, ({ path }) => ({ path: resolve(path), external: true }))
+          bundle.onResolve({ filter: /^(isolated-vm|koffi)$/ }, ({ path }) => ({ path: resolve(path), external: true }))
         },
       },
     ],

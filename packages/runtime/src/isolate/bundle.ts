@@ -16,7 +16,7 @@ export async function bundleIsolateScript(): Promise<string> {
     // Functions keep their names: they show up in user code, as `Date.name` does.
     keepNames: false,
     banner: { js: '"use strict";' },
-    alias: { util: fileURLToPath(new URL('no-util.ts', import.meta.url)) },
+    alias: { util: fileURLToPath(new URL('./no-util.ts', import.meta.url)) },
     logLevel: 'silent',
   })
   const output = result.outputFiles[0]

@@ -5,6 +5,8 @@ import { buildSeccompFilter } from './seccomp-filter.ts'
 import { findSyscallTable, type SyscallTable } from './syscall-tables.ts'
 
 // Linux constants.
+const setParentDeathSignal = 1
+const killSignal = 9
 const setNoNewPrivileges = 38
 const seccompSetModeFilter = 1
 const seccompSynchronizeThreads = 1
@@ -50,6 +52,8 @@ export function enterSandbox(options: SandboxOptions): Sandbox {
   void process.stderr
   dropRoot()
   const libc = loadLibc()
+  // A runner that spins must not outlive a supervisor that is gone. A change of user would clear this.
+  libc.prctl(setParentDeathSignal, killSignal, 0, 0, 0)
   const dataLimit = DataLimit.install(libc, options)
   const memoryOpen = dataLimit === undefined ? (['memory limit'] as const) : []
   installFilter(libc, buildSeccompFilter(table, process.pid), table.seccomp)

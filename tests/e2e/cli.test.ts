@@ -1,0 +1,211 @@
+// The CLI's other commands against a deployment, with a deploy key and in self-hosted mode with the operator's keys.
+import {
+  type Cli,
+  openCli,
+  runAdminKeyCreate,
+  selfHostedAccess,
+  startTestServer,
+  type TestServer,
+} from '@concave/testing'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { fixtureFolder } from './fixtures.ts'
+import { mutation, query } from './http-calls.ts'
+import { pushApp, type PushedApp } from './pushed-app.ts'
+
+// Each run of the CLI takes seconds, and more where other work shares the machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 })
+
+let server: TestServer
+let app: PushedApp
+beforeAll(async () => {
+  server = await startTestServer()
+  app = await pushApp(server, { folder: fixtureFolder('shop') })
+})
+afterAll(async () => {
+  await app[Symbol.asyncDispose]()
+  await server[Symbol.asyncDispose]()
+})
+
+describe('convex run', () => {
+  it('runs a mutation and a query, showing result and log', async () => {
+    const added = await app.cli.succeed('run', 'counters:add', '{"name":"run","amount":3}')
+    expect(added.stdout.trim()).toBe('3')
+    expect(added.stderr).toContain("[LOG] 'counter run is now' 3")
+    expect((await app.cli.succeed('run', 'counters:read', '{"name":"run"}')).stdout.trim()).toBe('3')
+  })
+
+  it('runs internal functions', async () => {
+    const read = await app.cli.succeed('run', 'counters:readInternally', '{"name":"run"}')
+    expect(read.stdout.trim()).toBe('3')
+  })
+
+  it('shows the data of a ConvexError', async () => {
+    const failed = await app.cli.run('run', 'outcomes:refuse', '{"reason":"closed"}')
+    expect(failed.exitCode).toBe(1)
+    expect(failed.stderr).toContain('Failed to run function "outcomes:refuse"')
+    expect(failed.stderr).toContain('Uncaught ConvexError: {"reason":"closed","size":"3n"}')
+  })
+
+  it('shows where a function threw', async () => {
+    const failed = await app.cli.run('run', 'outcomes:fail')
+    expect(failed.exitCode).toBe(1)
+    expect(failed.stderr).toMatch(
+      /Uncaught Error: secret detail 42\n {4}at handler \(\.\.\/convex\/outcomes\.ts:19:\d+\)/,
+    )
+  })
+
+  it('lists what exists when a function is not found', async () => {
+    const failed = await app.cli.run('run', 'counters:reed')
+    expect(failed.exitCode).toBe(1)
+    expect(failed.stderr).toContain("Could not find function for 'counters:reed'")
+    expect(failed.stderr).toContain('• counters:readInternally')
+  })
+
+  it('says which argument is wrong', async () => {
+    const failed = await app.cli.run('run', 'counters:add', '{"name":"run","amount":"3"}')
+    expect(failed.exitCode).toBe(1)
+    expect(failed.stderr).toContain(
+      'ArgumentValidationError: Value does not match validator.\nPath: .amount\nValue: "3"',
+    )
+  })
+})
+
+describe('convex data', () => {
+  it('lists the tables', async () => {
+    expect((await app.cli.succeed('data')).stdout.trim().split('\n')).toEqual(['boxes', 'counters', 'items'])
+  })
+
+  it('shows documents in the order and number asked for', async () => {
+    for (const rank of [1, 2, 3]) await mutation(app.url, 'items:add', { shelf: 'data', rank })
+    const newest = await app.cli.succeed('data', 'items', '--limit', '2', '--order', 'desc', '--format', 'jsonLines')
+    const rows = newest.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { rank: number })
+    expect(rows.map(({ rank }) => rank)).toEqual([3, 2])
+    const oldest = await app.cli.succeed('data', 'items', '--order', 'asc')
+    expect(oldest.stdout).toMatch(/_id.*_creationTime.*rank.*shelf.*state/)
+    expect(oldest.stdout.match(/"data"/g)).toHaveLength(3)
+  })
+})
+
+describe('convex env', () => {
+  it('sets, shows, lists and removes variables that functions see', async () => {
+    await app.cli.succeed('env', 'set', 'GREETING', 'hello there')
+    expect(await query(app.url, 'outcomes:greeting')).toBe('hello there')
+    expect((await app.cli.succeed('env', 'get', 'GREETING')).stdout.trim()).toBe('hello there')
+    expect((await app.cli.succeed('env', 'list')).stdout.trim()).toBe('GREETING=hello there')
+    await app.cli.succeed('env', 'remove', 'GREETING')
+    expect(await query(app.url, 'outcomes:greeting')).toBe('unset')
+    expect((await app.cli.run('env', 'get', 'GREETING')).stderr).toContain('GREETING')
+    await app.cli.succeed('env', 'remove', 'GREETING')
+  })
+})
+
+describe('convex logs', () => {
+  it('shows what functions say while it watches', async () => {
+    const logs = app.cli.start('logs', '--success')
+    try {
+      await logs.waitForOutput(/Watching logs/)
+      // What ran before the first answer is history and not shown: go on until something is.
+      let isShown = false
+      const shown = logs
+        .waitForOutput(/\[CONVEX M\(counters:add\)\] \[LOG\] 'counter logged is now' \d+/)
+        .finally(() => {
+          isShown = true
+        })
+      while (!isShown) await mutation(app.url, 'counters:add', { name: 'logged', amount: 1 })
+      await shown
+    } finally {
+      await logs.stop()
+    }
+  })
+})
+
+describe('convex function-spec', () => {
+  it('describes every function with its validators', async () => {
+    const spec = JSON.parse((await app.cli.succeed('function-spec')).stdout) as {
+      url: string
+      functions: { identifier: string; functionType: string; visibility: object; args: object; returns: object }[]
+    }
+    expect(spec.url).toBe(app.url)
+    expect(spec.functions.find(({ identifier }) => identifier === 'counters.js:add')).toEqual({
+      identifier: 'counters.js:add',
+      functionType: 'Mutation',
+      visibility: { kind: 'public' },
+      args: {
+        type: 'object',
+        value: {
+          name: { fieldType: { type: 'string' }, optional: false },
+          amount: { fieldType: { type: 'number' }, optional: false },
+        },
+      },
+      returns: { type: 'number' },
+    })
+    expect(spec.functions.find(({ identifier }) => identifier === 'counters.js:addThenThrow')).toMatchObject({
+      functionType: 'Mutation',
+      visibility: { kind: 'internal' },
+    })
+  })
+})
+
+describe('self-hosted mode', () => {
+  let full: Cli
+  let readOnly: Cli
+  beforeAll(async () => {
+    const { deploymentName: deployment } = app
+    const keys = await Promise.all(
+      [false, true].map((isReadOnly) => runAdminKeyCreate({ deployment, dataDir: server.dataDir, isReadOnly })),
+    )
+    expect(keys.map(({ exitCode, stderr }) => ({ exitCode, stderr }))).toEqual(
+      Array.from({ length: 2 }, () => ({ exitCode: 0, stderr: '' })),
+    )
+    const [fullKey = '', readOnlyKey = ''] = keys.map(({ stdout }) => stdout.trim())
+    expect(fullKey).toMatch(new RegExp(`^dev:${deployment}\\|\\S+$`))
+    // It names the deployment and would contradict the variables.
+    await app.app.remove('.env.local')
+    full = await openCli(app.app, selfHostedAccess(app.url, fullKey))
+    readOnly = await openCli(app.app, selfHostedAccess(app.url, readOnlyKey))
+  })
+
+  it('pushes, runs, reads and sets with a key of the operator', async () => {
+    await app.app.write({
+      'convex/version.ts': (await app.app.read('convex/version.ts')).replace('first', 'self-hosted'),
+    })
+    await full.succeed('dev', '--once', '--typecheck', 'disable')
+    expect((await full.succeed('run', 'version:current')).stdout.trim()).toBe('"self-hosted"')
+    await app.app.remove('.env.local')
+    await full.succeed('deploy', '--typecheck', 'disable')
+    await full.succeed('env', 'set', 'GREETING', 'self')
+    expect((await full.succeed('env', 'get', 'GREETING')).stdout.trim()).toBe('self')
+    expect((await full.succeed('data')).stdout).toContain('counters')
+    expect((await full.succeed('function-spec')).stdout).toContain('counters.js:add')
+  })
+
+  it('reads with a read-only key', async () => {
+    expect((await readOnly.succeed('run', 'version:current')).stdout.trim()).toBe('"self-hosted"')
+    expect((await readOnly.succeed('data', 'counters')).stdout).toContain('"run"')
+    expect((await readOnly.succeed('env', 'list')).stdout).toContain('GREETING=self')
+  })
+
+  it.each([
+    ['run', 'counters:add', '{"name":"readonly","amount":1}'],
+    ['env', 'set', 'GREETING', 'changed'],
+    ['deploy', '--typecheck', 'disable'],
+  ])('refuses a read-only key that wants to %s %s', async (...args) => {
+    const refused = await readOnly.run(...args)
+    expect(refused.exitCode).toBe(1)
+    expect(refused.stderr).toContain('You do not have permission to perform this operation.')
+    expect(await query(app.url, 'counters:read', { name: 'readonly' })).toBe(0)
+    expect(await query(app.url, 'outcomes:greeting')).toBe('self')
+  })
+})
+
+describe('admin-key create', () => {
+  it('says which deployment there is not', async () => {
+    const failed = await runAdminKeyCreate({ deployment: 'no-such-1', dataDir: server.dataDir })
+    expect(failed.exitCode).toBe(1)
+    expect(failed.stderr).toContain('DeploymentNotFound')
+    expect(failed.stdout).toBe('')
+  })
+})
