@@ -177,10 +177,10 @@ async function runBoth(
   source: string,
 ): Promise<{ readonly before: unknown; readonly after: unknown; readonly frozen: unknown }> {
   const run = async (isRewritten: boolean, isFrozen: boolean): Promise<unknown> => {
-    const realm = await TestRealm.create({ modules: { 'app.js': source }, entry: 'app.js', isRewritten, isFrozen })
+    const realm = await TestRealm.create(source, { isRewritten, isFrozen })
     try {
-      expect(realm.refusal).toBeUndefined()
-      return await realm.call('run')
+      expect(realm.isFrozen).toBe(isFrozen)
+      return realm.call('run')
     } finally {
       realm.dispose()
     }
@@ -243,24 +243,14 @@ describe('an app with the server library', () => {
   it('is stateless and behaves the same, call after call', async () => {
     const source = await bundle()
     expect(prepareModule(source, 'app.js').verdict).toEqual({ tier: 'stateless' })
-    const plain = await TestRealm.create({
-      modules: { 'app.js': source },
-      entry: 'app.js',
-      isRewritten: false,
-      isFrozen: false,
-    })
-    const frozen = await TestRealm.create({
-      modules: { 'app.js': source },
-      entry: 'app.js',
-      isRewritten: true,
-      isFrozen: true,
-    })
+    const plain = await TestRealm.create(source, { isRewritten: false, isFrozen: false })
+    const frozen = await TestRealm.create(source, { isRewritten: true, isFrozen: true })
     try {
-      expect(frozen.refusal).toBeUndefined()
+      expect(frozen.isFrozen).toBe(true)
       for (const n of [1, 11, 2]) {
-        const expected = await plain.call('run', n)
-        expect(expected).toMatchObject({ kind: 'returned' })
-        expect(await frozen.call('run', n)).toEqual(expected)
+        const expected = plain.call('run', n)
+        expect(expected).toMatchObject({ kind: 'returned', isFlagged: false })
+        expect(frozen.call('run', n)).toEqual(expected)
       }
     } finally {
       plain.dispose()

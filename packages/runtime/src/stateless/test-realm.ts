@@ -1,70 +1,112 @@
-/**
- * Test support: a context in which prepared modules are evaluated, frozen and called one after the other. Its freezer
- * is the simplest one that gives the guarantees listed in prepare-module.ts.
- */
+/** Test support: prepared modules in a realm of the runner, with the real isolate script, called one time after the other. */
 import ivm from 'isolated-vm'
+import { loadIsolateScript } from '../isolate-bundle.ts'
+import type { ErrorDescription } from '../isolate-interface.ts'
+import type { LoadedModule } from '../runner/code-store.ts'
+import { Realm } from '../runner/realm.ts'
 import { prepareModule } from './prepare-module.ts'
-import { testFreezer } from './test-freezer.ts'
 
-export type CallResult =
-  | { readonly kind: 'returned'; readonly value: unknown }
+/** `isFlagged`: the isolate noticed a write to something frozen, so that the runner repeats the call in a fresh context. */
+export type CallResult = { readonly isFlagged: boolean } & (
+  | { readonly kind: 'returned'; readonly text: string }
   | { readonly kind: 'threw'; readonly message: string }
+  | { readonly kind: 'pending' }
+)
+
+/** The function that the tests call: it runs an export of the app. */
+const entry = `
+import * as app from "./app.js"
+const encode = (_key, value) => typeof value === "bigint" ? value + "n" : value === undefined ? "undefined" : value
+export const call = Object.assign(() => {}, {
+  isQuery: true,
+  invokeQuery: async (text) => {
+    const [name, ...args] = JSON.parse(text)
+    return JSON.stringify(await app[name](...args), encode) ?? "undefined"
+  },
+})
+`
+
+let isolate: Promise<ivm.Isolate> | undefined
+
+async function createIsolate(): Promise<ivm.Isolate> {
+  const snapshot = ivm.Isolate.createSnapshot([{ code: await loadIsolateScript() }])
+  return new ivm.Isolate({ snapshot, memoryLimit: 128 })
+}
 
 export class TestRealm {
-  readonly #isolate: ivm.Isolate
-  readonly #namespace: ivm.Reference
-  /** Why the graph could not be frozen; undefined if it is frozen. */
-  readonly refusal: string | undefined
+  readonly #realm: Realm
 
-  private constructor(isolate: ivm.Isolate, namespace: ivm.Reference, refusal: string | undefined) {
-    this.#isolate = isolate
-    this.#namespace = namespace
-    this.refusal = refusal
+  private constructor(realm: Realm) {
+    this.#realm = realm
   }
 
-  /** Evaluates `entry` and what it imports. Without `isFrozen` the graph stays as a fresh context has it. */
-  static async create(options: {
-    readonly modules: Readonly<Record<string, string>>
-    readonly entry: string
-    readonly isRewritten: boolean
-    readonly isFrozen: boolean
-  }): Promise<TestRealm> {
-    const isolate = new ivm.Isolate({ memoryLimit: 64 })
-    const context = await isolate.createContext()
-    const freeze = context.evalSync(testFreezer, { reference: true }) as ivm.Reference
-    const compiled = new Map<string, ivm.Module>()
-    const compile = (path: string): ivm.Module => {
-      const known = compiled.get(path)
-      if (known !== undefined) return known
-      const source = options.modules[path]
-      if (source === undefined) throw new Error(`no module ${path}`)
-      const text = options.isRewritten ? prepareModule(source, path).source : source
-      const module = isolate.compileModuleSync(text, { filename: path })
-      compiled.set(path, module)
-      return module
-    }
-    const entry = compile(options.entry)
-    entry.instantiateSync(context, (specifier) => compile(specifier.replace(/^\.\//, '')))
-    await entry.evaluate()
-    const namespaces = [...compiled.values()].map(({ namespace }) => namespace.derefInto())
-    const refusal = options.isFrozen ? (freeze.applySync(undefined, namespaces) as string | undefined) : undefined
-    return new TestRealm(isolate, entry.namespace, refusal)
+  /** Evaluates `source`. Without `isFrozen` the graph stays as a fresh context has it. */
+  static async create(
+    source: string,
+    options: { readonly isRewritten: boolean; readonly isFrozen: boolean },
+  ): Promise<TestRealm> {
+    isolate ??= createIsolate()
+    const load = (path: string, text: string): LoadedModule => ({
+      path,
+      source: text,
+      reuse: options.isFrozen ? 'stateless' : 'fresh',
+      cachedData: undefined,
+    })
+    const text = options.isRewritten ? prepareModule(source, 'app.js').source : source
+    const realm = Realm.create({
+      isolate: await isolate,
+      host: new ivm.Callback(() => '0null'),
+      code: {
+        version: '1',
+        importSeed: '11'.repeat(32),
+        importTimeMs: 1_700_000_000_000,
+        modules: new Map([
+          ['entry.js', load('entry.js', entry)],
+          ['app.js', load('app.js', text)],
+        ]),
+      },
+      envJson: '{}',
+      entryPath: 'entry.js',
+      forceFresh: false,
+    })
+    if (!(realm instanceof Realm)) throw new Error(realm.error.message)
+    return new TestRealm(realm)
   }
 
-  async call(exportName: string, ...args: readonly unknown[]): Promise<CallResult> {
+  /** Whether the graph is frozen: the isolate may refuse. */
+  get isFrozen(): boolean {
+    return this.#realm.tier === 'stateless'
+  }
+
+  call(exportName: string, ...args: readonly unknown[]): CallResult {
+    let settled: { readonly ok: boolean; readonly text: string } | undefined
+    let thrown: unknown
     try {
-      const target = this.#namespace.getSync(exportName, { reference: true }) as ivm.Reference
-      const value: unknown = await target.apply(undefined, [...args], {
-        arguments: { copy: true },
-        result: { copy: true, promise: true },
-      })
-      return { kind: 'returned', value }
+      this.#realm.invoke(
+        {
+          udfType: 'query',
+          exportName: 'call',
+          argsText: JSON.stringify([exportName, ...args]),
+          seed: '22'.repeat(32),
+          nowMs: 1_700_000_005_000,
+        },
+        new ivm.Callback((ok: boolean, text: string) => {
+          settled = { ok, text }
+        }),
+      )
     } catch (error) {
-      return { kind: 'threw', message: String(error) }
+      // An unhandled rejection.
+      thrown = error
     }
+    const { frozenWrite } = this.#realm.endCall()
+    if (thrown !== undefined) return { kind: 'threw', message: String(thrown), isFlagged: frozenWrite }
+    if (settled === undefined) return { kind: 'pending', isFlagged: frozenWrite }
+    if (settled.ok) return { kind: 'returned', text: settled.text, isFlagged: frozenWrite }
+    const error = JSON.parse(settled.text) as ErrorDescription
+    return { kind: 'threw', message: error.message, isFlagged: frozenWrite || error.frozenWrite }
   }
 
   dispose(): void {
-    this.#isolate.dispose()
+    this.#realm.release()
   }
 }
