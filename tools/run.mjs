@@ -11,6 +11,8 @@ import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const minimumNodeMajor = 24
+const parentLooksEveryMs = 500
+const parentAtStart = process.ppid
 
 install()
 const node = findNode()
@@ -19,6 +21,15 @@ const child = spawn(node, ['--disable-warning=ExperimentalWarning', join(root, s
 // The terminal sends Ctrl-C to the whole group; other signals are handed on. Either way the child decides when to end.
 process.on('SIGINT', () => {})
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+// npm runs a script in a shell that hands no signal on: told to end, npm ends that shell only, and so its end is the signal.
+if (process.env.npm_lifecycle_event !== undefined) {
+  const parentWatch = setInterval(() => {
+    if (process.ppid === parentAtStart) return
+    clearInterval(parentWatch)
+    child.kill('SIGTERM')
+  }, parentLooksEveryMs)
+}
+child.on('error', (error) => fail(`could not run ${node}: ${error.message}`))
 child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)))
 
 function install() {

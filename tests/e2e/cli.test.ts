@@ -1,6 +1,7 @@
 // The CLI's other commands against a deployment, with a deploy key and in self-hosted mode with the operator's keys.
 import {
   type Cli,
+  deployKeyAccess,
   openCli,
   runAdminKeyCreate,
   selfHostedAccess,
@@ -50,7 +51,7 @@ describe('convex run', () => {
     const failed = await app.cli.run('run', 'outcomes:fail')
     expect(failed.exitCode).toBe(1)
     expect(failed.stderr).toMatch(
-      /Uncaught Error: secret detail 42\n {4}at handler \(\.\.\/convex\/outcomes\.ts:19:\d+\)/,
+      /Uncaught Error: secret detail 42\n {4}at handler \(\.\.\/convex\/outcomes\.ts:18:\d+\)/,
     )
   })
 
@@ -115,7 +116,8 @@ describe('convex logs', () => {
           isShown = true
         })
       while (!isShown) await mutation(app.url, 'counters:add', { name: 'logged', amount: 1 })
-      await shown
+      const [line] = await shown
+      expect(line).toContain('counter logged is now')
     } finally {
       await logs.stop()
     }
@@ -152,20 +154,25 @@ describe('convex function-spec', () => {
 describe('self-hosted mode', () => {
   let full: Cli
   let readOnly: Cli
+  let created: Awaited<ReturnType<typeof runAdminKeyCreate>>[]
   beforeAll(async () => {
     const { deploymentName: deployment } = app
     const keys = await Promise.all(
       [false, true].map((isReadOnly) => runAdminKeyCreate({ deployment, dataDir: server.dataDir, isReadOnly })),
     )
-    expect(keys.map(({ exitCode, stderr }) => ({ exitCode, stderr }))).toEqual(
-      Array.from({ length: 2 }, () => ({ exitCode: 0, stderr: '' })),
-    )
+    created = keys
     const [fullKey = '', readOnlyKey = ''] = keys.map(({ stdout }) => stdout.trim())
-    expect(fullKey).toMatch(new RegExp(`^dev:${deployment}\\|\\S+$`))
     // It names the deployment and would contradict the variables.
     await app.app.remove('.env.local')
     full = await openCli(app.app, selfHostedAccess(app.url, fullKey))
     readOnly = await openCli(app.app, selfHostedAccess(app.url, readOnlyKey))
+  })
+
+  it('has keys that admin-key create prints and nothing else', () => {
+    for (const { exitCode, stdout, stderr } of created) {
+      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
+      expect(stdout).toMatch(new RegExp(`^dev:${app.deploymentName}\\|\\S+\n$`))
+    }
   })
 
   it('pushes, runs, reads and sets with a key of the operator', async () => {
@@ -207,5 +214,28 @@ describe('admin-key create', () => {
     expect(failed.exitCode).toBe(1)
     expect(failed.stderr).toContain('DeploymentNotFound')
     expect(failed.stdout).toBe('')
+  })
+})
+
+describe('a key that does not fit', () => {
+  it.each([
+    ['data'],
+    ['run', 'version:current'],
+    ['env', 'set', 'GREETING', 'changed'],
+    ['deploy', '--typecheck', 'disable'],
+  ])('ends convex %s with the reason', async (...args) => {
+    const message = `The provided deploy key was invalid for deployment '${app.deploymentName}'.`
+    const access = selfHostedAccess(app.url, `dev:${app.deploymentName}|nonsense`)
+    const refused = await (await openCli(app.app, access)).run(...args)
+    expect(refused.exitCode).toBe(1)
+    expect(refused.stderr).toContain(message)
+    expect(await query(app.url, 'outcomes:greeting')).toBe('self')
+  })
+
+  it('is named by the control plane, too', async () => {
+    const cli = await openCli(app.app, deployKeyAccess(server, 'dev:happy-otter-123|nonsense'))
+    const refused = await cli.run('run', 'version:current')
+    expect(refused.exitCode).toBe(1)
+    expect(refused.stderr).toMatch(/url_for_key 401 Unauthorized: \w+: \w+/)
   })
 })

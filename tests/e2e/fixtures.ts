@@ -9,3 +9,8 @@ export function fixtureFolder(name: 'shop' | 'stateful' | 'hostile'): string {
 export function exampleFolder(name: 'chat'): string {
   return join(repositoryRoot, 'examples', name)
 }
+
+/** The functions that are measured. */
+export function benchFolder(): string {
+  return join(repositoryRoot, 'bench/app')
+}

@@ -1,6 +1,6 @@
 // Queries and mutations of a pushed app through the official clients: arguments, results, indexes, nesting, errors, logs.
 import { startTestServer, type TestServer, waitFor } from '@concave/testing'
-import { ConvexClient, ConvexHttpClient } from 'convex/browser'
+import { BaseConvexClient, ConvexClient, ConvexHttpClient } from 'convex/browser'
 import { ConvexError } from 'convex/values'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { fixtureFolder } from './fixtures.ts'
@@ -157,6 +157,14 @@ describe('queries', () => {
     )
   })
 
+  it('refuse an index that is not there', async () => {
+    await expect(client.query(items.byMissingIndex, {})).rejects.toThrow('Index items.by_nothing not found.')
+  })
+
+  it('see one snapshot when they are to be consistent', async () => {
+    expect(await client.consistentQuery(items.range, { shelf: 'q' })).toEqual([1, 2, 3, 4, 5, 6])
+  })
+
   it('page', async () => {
     const seen: number[] = []
     let cursor: string | null = null
@@ -203,7 +211,7 @@ describe('what a function says', () => {
     expect(failed.body.errorMessage).toMatch(
       /^\[Request ID: [0-9a-f]{16}\] Server Error\nUncaught Error: secret detail 42/,
     )
-    expect(failed.body.errorMessage).toContain('convex/outcomes.ts:19')
+    expect(failed.body.errorMessage).toContain('convex/outcomes.ts:18')
   })
 
   it('carries the data of a ConvexError, and the mutation has not happened', async () => {
@@ -280,10 +288,79 @@ describe('live queries', () => {
     expect(await client.query(outcomes.site, {})).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
   })
 
+  it('are all at one time', async () => {
+    const args = { name: 'together' }
+    const seen: [unknown, unknown][] = []
+    const base = new BaseConvexClient(
+      dev.url,
+      () => {
+        seen.push([base.localQueryResult('counters:read', args), base.localQueryResult('counters:readTwice', args)])
+      },
+      { logger: false },
+    )
+    try {
+      base.subscribe('counters:read', args)
+      base.subscribe('counters:readTwice', args)
+      await waitFor('the first results', () => (seen.at(-1)?.[1] === 0 ? true : undefined))
+      for (let round = 0; round < 20; round += 1) await client.mutation(counters.add, { ...args, amount: 1 })
+      await waitFor('the last results', () => (seen.at(-1)?.[0] === 20 ? true : undefined))
+    } finally {
+      await base.close()
+    }
+    const results = seen.filter(([once]) => once !== undefined) as [number, number][]
+    expect(results.map(([, twice]) => twice)).toEqual(results.map(([once]) => once * 2))
+  })
+
   it('run the mutations of one client in order', async () => {
     const results = await Promise.all(
       Array.from({ length: 30 }, () => live.mutation(counters.add, { name: 'ordered', amount: 1 })),
     )
     expect(results).toEqual(Array.from({ length: 30 }, (_, index) => index + 1))
+  })
+})
+
+describe('the HTTP API', () => {
+  const name = 'http'
+  beforeAll(async () => {
+    await client.mutation(counters.add, { name, amount: 7 })
+  })
+
+  const get = async (path: string): Promise<unknown> => await (await fetch(`${dev.url}${path}`)).json()
+
+  it('answers a GET, a batch at one time, and a function in the path', async () => {
+    const success = { status: 'success', value: 7 }
+    const args = encodeURIComponent(JSON.stringify({ name }))
+    expect(await get(`/api/query?path=counters:read&args=${args}`)).toEqual(success)
+    const call = { path: 'counters:read', args: { name } }
+    const batch = await post(dev.url, '/api/query_batch', { queries: [call, { ...call, path: 'counters:nothing' }] })
+    expect(batch.body).toEqual({ results: [success, expect.objectContaining({ status: 'error' })] })
+    expect((await post(dev.url, '/api/run/counters/read', { args: { name } })).body).toEqual(success)
+    const { body: now } = await post(dev.url, '/api/query_ts', {})
+    const then = { ...call, ...now }
+    await client.mutation(counters.add, { name, amount: 1 })
+    expect((await post(dev.url, '/api/query_at_ts', then)).body).toEqual(success)
+    expect((await post(dev.url, '/api/query', call)).body).toEqual({ ...success, value: 8 })
+  })
+
+  it.each([
+    [undefined, { whole: '5', bytes: 'AP8=', float: 1 }],
+    ['json', { whole: '5', bytes: 'AP8=', float: 1 }],
+    ['convex_encoded_json', { whole: { $integer: 'BQAAAAAAAAA=' }, bytes: { $bytes: 'AP8=' }, float: 1 }],
+  ])('gives values in the format %s', async (format, value) => {
+    const args = { whole: { $integer: 'BQAAAAAAAAA=' }, bytes: { $bytes: 'AP8=' }, float: 1 }
+    const answer = await post(dev.url, '/api/query', { path: 'values:untypedEcho', args, format })
+    expect(answer.body).toEqual({ status: 'success', value })
+  })
+
+  it('lets pages of other origins call it', async () => {
+    const origin = 'https://app.test'
+    const preflight = await fetch(`${dev.url}/api/mutation`, {
+      method: 'OPTIONS',
+      headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' },
+    })
+    expect(preflight.ok).toBe(true)
+    expect(preflight.headers.get('access-control-allow-origin')).toBe(origin)
+    expect(preflight.headers.get('access-control-allow-headers')).toContain('content-type')
+    expect(preflight.headers.get('access-control-allow-credentials')).toBe('true')
   })
 })

@@ -1,6 +1,6 @@
 // The six early operations of the Management API on the whole server, by plain HTTP and by the official typed client, and
 // what they do to deployments.
-import { startTestServer, type TestServer } from '@concave/testing'
+import { createProject, startTestServer, type TestServer } from '@concave/testing'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { post } from './http-calls.ts'
 
@@ -147,4 +147,15 @@ it('refuses a token that it does not know, and a key of a deployment that was de
     body: JSON.stringify({ deployKey }),
   })
   expect(resolved.status).toBe(401)
+})
+
+it('ends a deploy key at once when it is deleted', async () => {
+  const project = await createProject(server, { name: 'Revoked' })
+  const { deploymentName, deploymentUrl, deployKey } = project
+  const list = async (key: string) => await post(deploymentUrl, '/api/run_function', listTables, { key })
+  expect(await list(deployKey)).toMatchObject({ status: 200 })
+  expect(await call('POST', `/deployments/${deploymentName}/delete_deploy_key`, { id: deployKey })).toMatchObject({
+    status: 200,
+  })
+  expect(await list(deployKey)).toMatchObject({ status: 401, body: { code: 'BadDeployKey' } })
 })

@@ -14,7 +14,7 @@ import {
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { fixtureFolder } from './fixtures.ts'
 import { mutation, post, query } from './http-calls.ts'
-import { openRecordingProxy } from './recording-proxy.ts'
+import { findModulesSentByHash, findPushedModules, openRecordingProxy } from './recording-proxy.ts'
 
 // Each run of the CLI takes seconds, and more where other work shares the machine.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
@@ -44,13 +44,6 @@ async function openSubject(type: 'dev' | 'prod'): Promise<Subject> {
     cli,
     url: project.deploymentUrl,
     [Symbol.asyncDispose]: async () => await app[Symbol.asyncDispose](),
-  }
-}
-
-type PushBody = {
-  readonly appDefinition: {
-    readonly changedModules: readonly { readonly path: string }[]
-    readonly unchangedModuleHashes: readonly { readonly path: string }[]
   }
 }
 
@@ -96,15 +89,29 @@ describe('convex dev --once', () => {
     const done = await cli.succeed('dev', '--once', '--typecheck', 'disable')
     expect(done.stderr).not.toContain('table indexes')
     expect(done.stderr).toContain('Convex functions ready!')
-    const start = proxy.requests.findLast(({ path }) => path === '/api/deploy2/start_push')
-    const { changedModules, unchangedModuleHashes } = (JSON.parse(start?.body ?? '{}') as PushBody).appDefinition
-    expect(changedModules.map(({ path }) => path)).toEqual(['version.js'])
-    expect(unchangedModuleHashes.map(({ path }) => path)).toEqual(
+    expect(findPushedModules(proxy.requests).map(({ path }) => path)).toEqual(['version.js'])
+    expect(findModulesSentByHash(proxy.requests)).toEqual(
       expect.arrayContaining(['items.js', 'counters.js', expect.stringMatching(/^_deps\//)]),
     )
     expect(await query(url, 'version:current')).toBe('second')
     expect(await query(url, 'items:range', { shelf: 'a' })).toEqual([1, 2])
     await app.remove('.env.local')
+  })
+
+  it('is refused when a variable has changed since it was started', async () => {
+    const { app, url, project } = subject
+    await using proxy = await openRecordingProxy(url)
+    const cli = await openCli(app, selfHostedAccess(proxy.url, project.deployKey))
+    await cli.succeed('codegen')
+    const key = project.deployKey
+    const body = proxy.requests.findLast(({ path }) => path === '/api/deploy2/start_push')?.body ?? ''
+    const started = await post(url, '/api/deploy2/start_push', JSON.parse(body), { key })
+    const finish = { adminKey: key, startPush: started.body, dryRun: false, message: null }
+    const changes = [{ name: 'RACE', value: '1' }]
+    expect(await post(url, '/api/update_environment_variables', { changes }, { key })).toMatchObject({ status: 200 })
+    const refused = await post(url, '/api/deploy2/finish_push', finish, { key })
+    expect(refused).toMatchObject({ status: 400, body: { code: 'RaceDetected' } })
+    expect(await query(url, 'version:current')).toBe('second')
   })
 
   it('stops at a type error, with nothing live', async () => {

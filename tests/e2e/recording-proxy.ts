@@ -40,3 +40,28 @@ export async function openRecordingProxy(targetUrl: string): Promise<RecordingPr
 function decode(body: Buffer, headers: IncomingHttpHeaders): string {
   return (headers['content-encoding'] === 'br' ? brotliDecompressSync(body) : body).toString('utf8')
 }
+
+export type PushedModule = { readonly path: string; readonly source: string }
+
+type PushBody = {
+  readonly appDefinition: {
+    readonly changedModules: readonly PushedModule[]
+    readonly unchangedModuleHashes: readonly { readonly path: string }[]
+  }
+}
+
+/** The modules of the last push that were sent in full. */
+export function findPushedModules(requests: readonly RecordedRequest[]): readonly PushedModule[] {
+  return findPush(requests).changedModules
+}
+
+/** Paths of the modules of the last push that were sent by hash. */
+export function findModulesSentByHash(requests: readonly RecordedRequest[]): readonly string[] {
+  return findPush(requests).unchangedModuleHashes.map(({ path }) => path)
+}
+
+function findPush(requests: readonly RecordedRequest[]): PushBody['appDefinition'] {
+  const push = requests.findLast(({ path }) => path === '/api/deploy2/start_push')
+  if (push === undefined) throw new Error('Nothing has been pushed through this proxy.')
+  return (JSON.parse(push.body) as PushBody).appDefinition
+}

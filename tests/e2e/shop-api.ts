@@ -15,6 +15,7 @@ export const items = {
   ends: query('items:ends'),
   only: query('items:only'),
   page: query('items:page'),
+  byMissingIndex: query('items:byMissingIndex'),
   isItemId: query('items:isItemId'),
 }
 

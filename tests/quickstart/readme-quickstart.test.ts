@@ -47,16 +47,20 @@ describe('the quickstart', () => {
     expect(block(5)).toBe('npm run dev\n')
   })
 
-  it('starts the platform, installing what it needs, and hands over the first token', { timeout: installMs }, async () => {
-    await server.start(block(1))
-    await server.waitForOutput(/Press Ctrl-C to stop\./, installMs)
-    expect(server.transcript).toContain('installing dependencies')
-    expect(server.transcript).toContain(`Control plane  http://127.0.0.1:${defaultPort}`)
-    const { accessToken, url } = await readJson('concave.json')
-    expect(url).toBe(`http://127.0.0.1:${defaultPort}`)
-    expect(server.transcript).toContain(`Access token   ${String(accessToken)}`)
-    expect((await stat(join(clone.path, 'concave.json'))).mode & 0o777).toBe(0o600)
-  })
+  it(
+    'starts the platform, installing what it needs, and hands over the first token',
+    { timeout: installMs },
+    async () => {
+      await server.start(block(1))
+      await server.waitForOutput(/Press Ctrl-C to stop\./, installMs)
+      expect(server.transcript).toContain('installing dependencies')
+      expect(server.transcript).toContain(`Control plane  http://127.0.0.1:${defaultPort}`)
+      const { accessToken, url } = await readJson('concave.json')
+      expect(url).toBe(`http://127.0.0.1:${defaultPort}`)
+      expect(server.transcript).toContain(`Access token   ${String(accessToken)}`)
+      expect((await stat(join(clone.path, 'concave.json'))).mode & 0o777).toBe(0o600)
+    },
+  )
 
   it('creates a project with a live deployment', { timeout: commandMs }, async () => {
     const printed = await work.run(block(2), commandMs)

@@ -66,9 +66,9 @@ export class Terminal implements AsyncDisposable {
     const start = this.#transcript.length
     await this.start(block)
     const marker = `finished block ${this.#blocks}`
-    this.#shell.stdin?.write(`echo '${marker}'\n`)
+    this.#shell.stdin?.write(`printf '\\n%s\\n' '${marker}'\n`)
     await this.waitForOutput(new RegExp(`^${marker}$`, 'm'), timeoutMs)
-    return this.#transcript.slice(start).replace(`${marker}\n`, '')
+    return this.#transcript.slice(start).replace(`\n${marker}\n`, '')
   }
 
   /** Starts a block that goes on until it is interrupted. */

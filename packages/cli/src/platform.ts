@@ -39,8 +39,11 @@ export type RunningPlatform = Platform & { readonly deployments: DeploymentHost;
 /** The whole platform: control plane and data plane. Nothing listens for the control plane yet. */
 export async function startPlatform(config: ServeConfig, log: Log): Promise<RunningPlatform> {
   const deps = { clock: systemClock, random: systemRandom, log }
+  // Ends what was opened when a later part fails: a process that cannot serve must not linger.
+  await using opened = new AsyncDisposableStack()
   const committers = new CommitterPool({ log })
-  const runners = await RunnerPool.start({ log })
+  opened.defer(() => committers.close())
+  const runners = opened.use(await RunnerPool.start({ log }))
   if (runners.openWalls.length > 0) {
     log.warn(
       { walls: runners.openWalls },
@@ -70,15 +73,13 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
     committers,
     provisioner: deployments,
   })
+  opened.defer(() => controlPlane.close())
   verify = controlPlane.verifyDeploymentKey.bind(controlPlane)
+  opened.defer(() => deployments.close())
   await deployments.start()
   await controlPlane.resumePending()
-  const close = async (): Promise<void> => {
-    await deployments.close()
-    await controlPlane.close()
-    await runners.close()
-    await committers.close()
-  }
+  const running = opened.move()
+  const close = async (): Promise<void> => await running.disposeAsync()
   return { controlPlane, deployments, close, [Symbol.asyncDispose]: close }
 }
 

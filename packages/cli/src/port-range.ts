@@ -1,5 +1,5 @@
 /** Pairs of listening ports for deployments: the first for the API, the second for the site. */
-import { Overloaded } from '@concave/base'
+import { AlreadyExists, Overloaded } from '@concave/base'
 import { type NodeHandler, type RunningServer, startServer, type UpgradeHandler } from '@concave/http'
 
 export type PortPair = { readonly api: number; readonly site: number }
@@ -28,7 +28,7 @@ export class PortRange {
 
   /** Binds `wanted`, or the next pair of the range that is free when it is undefined. */
   async listen(handlers: PairHandlers, wanted: PortPair | undefined): Promise<ListeningPair> {
-    if (wanted !== undefined) return await this.#bind(handlers, wanted)
+    if (wanted !== undefined) return await this.#bindWanted(handlers, wanted)
     for (let tried = this.#first; tried < this.#last; tried += 2) {
       const ports = this.#takeNext()
       if (ports === undefined) continue
@@ -44,6 +44,20 @@ export class PortRange {
       `No free pair of ports from ${this.#first} to ${this.#last}. Delete deployments or widen --deployment-ports.`,
       60_000,
     )
+  }
+
+  async #bindWanted(handlers: PairHandlers, wanted: PortPair): Promise<ListeningPair> {
+    try {
+      return await this.#bind(handlers, wanted)
+    } catch (error) {
+      if (!isAddressInUse(error)) throw error
+      throw new AlreadyExists(
+        'PortInUse',
+        `A deployment of this data directory has the ports ${wanted.api} and ${wanted.site}, and one of them is in use. ` +
+          'Stop the program that has it, and start again.',
+        { cause: error },
+      )
+    }
   }
 
   #takeNext(): PortPair | undefined {
@@ -74,6 +88,7 @@ export class PortRange {
   }
 }
 
-function isAddressInUse(error: unknown): boolean {
+/** Some other program has the port, or this one may not have it. */
+export function isAddressInUse(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'EADDRINUSE' || error.code === 'EACCES')
 }

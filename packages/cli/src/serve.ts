@@ -1,12 +1,13 @@
 /** `concave serve`: starts the platform, says where it is, stops it cleanly. Tests start servers with the same code. */
 import { chmod, writeFile } from 'node:fs/promises'
-import { BadRequest, createLog } from '@concave/base'
+import { AlreadyExists, BadRequest, createLog } from '@concave/base'
 import type { Bootstrap } from '@concave/control-plane'
-import { startServer } from '@concave/http'
+import { type NodeHandler, type RunningServer as HttpServer, startServer } from '@concave/http'
 import { publicHost } from './deployment-host.ts'
 import { type OperatorCommand, startOperatorSocket } from './operator-socket.ts'
 import { parseServeConfig, type ServeConfig } from './options.ts'
 import { startPlatform } from './platform.ts'
+import { isAddressInUse } from './port-range.ts'
 
 export type RunningServer = {
   /** The control plane's origin, without a trailing slash. */
@@ -20,9 +21,9 @@ export type RunningServer = {
 
 export async function serve(config: ServeConfig): Promise<RunningServer> {
   const log = createLog({ level: config.logLevel })
-  const platform = await startPlatform(config, log)
-  const { controlPlane } = platform
-  const server = await startServer({ port: config.port, host: config.host, handler: controlPlane.handler })
+  await using opened = new AsyncDisposableStack()
+  const { controlPlane } = opened.use(await startPlatform(config, log))
+  const server = opened.use(await listen(config, controlPlane.handler))
   const url = `http://${publicHost(config.host)}:${server.port}`
   const operator = await startOperatorSocket({
     dataDir: config.dataDir,
@@ -33,19 +34,24 @@ export async function serve(config: ServeConfig): Promise<RunningServer> {
       return await controlPlane.createAdminKey({ deploymentName: command.deployment, isReadOnly: command.isReadOnly })
     },
   })
+  opened.defer(() => operator.close())
   const bootstrap = await controlPlane.bootstrap({ publicUrl: url })
   if (bootstrap !== undefined && config.bootstrapFile !== undefined) {
     await writeBootstrapFile(config.bootstrapFile, url, bootstrap)
   }
-  return {
-    url,
-    bootstrap,
-    failed: controlPlane.failed,
-    close: async () => {
-      await operator.close()
-      await server.close()
-      await platform.close()
-    },
+  const running = opened.move()
+  return { url, bootstrap, failed: controlPlane.failed, close: async () => await running.disposeAsync() }
+}
+
+async function listen({ port, host }: ServeConfig, handler: NodeHandler): Promise<HttpServer> {
+  try {
+    return await startServer({ port, host, handler })
+  } catch (error) {
+    if (!isAddressInUse(error)) throw error
+    const advice = 'Stop the program that has it, or choose another with --port.'
+    throw new AlreadyExists('PortInUse', `Port ${port} of ${host} is in use or not allowed. ${advice}`, {
+      cause: error,
+    })
   }
 }
 

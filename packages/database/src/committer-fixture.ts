@@ -62,13 +62,18 @@ export type Fixture = {
   readonly crash: (options?: FixtureOptions) => Promise<Fixture>
 }
 
-export type FixtureOptions = { readonly clock?: ManualClock; readonly queueLimits?: CommitQueueLimits }
+export type FixtureOptions = {
+  readonly clock?: ManualClock
+  readonly queueLimits?: CommitQueueLimits
+  readonly readCacheBytes?: number
+}
 
 export async function openFixture(options: FixtureOptions & { readonly disk?: MemoryDisk } = {}): Promise<Fixture> {
   const { disk = new MemoryDisk(), clock = new ManualClock() } = options
   const storage = new HoldableStorage(new MemoryStorage({ disk }))
   const queueLimits = options.queueLimits === undefined ? {} : { queueLimits: options.queueLimits }
-  const committer = await Committer.open({ storage, clock, log: silentLog, ...queueLimits })
+  const cache = options.readCacheBytes === undefined ? {} : { readCacheBytes: options.readCacheBytes }
+  const committer = await Committer.open({ storage, clock, log: silentLog, ...queueLimits, ...cache })
   const crash = (next: FixtureOptions = {}): Promise<Fixture> => {
     disk.isInUse = false
     return openFixture({ clock, ...next, disk })
@@ -82,6 +87,9 @@ export const byId = 1
 export const byValue = 2
 
 export const everything = { from: new Uint8Array(), to: undefined }
+
+/** Read caches: none, such that hardly anything stays, and such that everything does. */
+export const readCacheSizes = [0, 6 * 1024, 12 * 1024, 1_048_576] as const
 
 /** Sizes are equal, so that tests can count rows in bytes. */
 export const documentSize = 10

@@ -28,6 +28,7 @@ import {
   everything,
   idOf,
   numberOf,
+  readCacheSizes,
   silentLog,
   table,
   valueKey,
@@ -333,9 +334,10 @@ function replay(
 
 test('every answer is the answer of the commits run one by one, whatever fails', async () => {
   const epochs = fc.array(epoch, { minLength: 1, maxLength: 3 })
+  const readCacheBytes = fc.constantFrom(...readCacheSizes)
   const wall = fc.array(fc.nat(60), { minLength: 1, maxLength: 5 })
   await fc.assert(
-    fc.asyncProperty(fc.scheduler(), epochs, wall, async (scheduler, plans, wallTimes) => {
+    fc.asyncProperty(fc.scheduler(), epochs, wall, readCacheBytes, async (scheduler, plans, wallTimes, cacheBytes) => {
       const disk = new MemoryDisk()
       const commits = new Map<Ts, Omit<Observation, 'ts'>>()
       const runs: Epoch[] = []
@@ -345,7 +347,7 @@ test('every answer is the answer of the commits run one by one, whatever fails',
       for (const { programs, faults } of plans) {
         disk.isInUse = false
         const storage = new ScheduledStorage(new MemoryStorage({ disk }), scheduler, faults)
-        const committer = await Committer.open({ storage, clock, log: silentLog })
+        const committer = await Committer.open({ storage, clock, log: silentLog, readCacheBytes: cacheBytes })
         const run = new Epoch(committer, scheduler, commits)
         runs.push(run)
         run.start(programs)

@@ -499,7 +499,7 @@ describe('close', () => {
 
 describe('snapshots', () => {
   test('at durableTs are answered by storage alone: the overlay has forgotten what landed', async () => {
-    const { committer, storage } = await openFixture()
+    const { committer, storage } = await openFixture({ readCacheBytes: 0 })
     await (
       await put(committer, 1, 1)
     ).durable

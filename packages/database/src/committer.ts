@@ -13,10 +13,12 @@
  */
 import { randomUUID } from 'node:crypto'
 import { assert, createDeferred, Overloaded, type Clock, type Deferred, type Log } from '@concave/base'
-import type { Commit, DocumentWrite, Head, IndexKey, IndexWrite, Storage, Ts } from '@concave/storage'
+import type { BulkRow, Commit, DocumentWrite, Head, IndexKey, IndexWrite, Storage, Ts } from '@concave/storage'
 import { CommitConflict, CommitterClosed, CommitterFailed, OutOfRetention } from './commit-errors.ts'
-import { commitQueueLimits } from './limits.ts'
+import { CachedSnapshot } from './cached-snapshot.ts'
+import { commitQueueLimits, readCacheLimits } from './limits.ts'
 import { Overlay } from './overlay.ts'
+import { ReadCache } from './read-cache.ts'
 import type { ReadSet } from './read-set.ts'
 import { OverlaidSnapshot, type Snapshot } from './snapshot.ts'
 import {
@@ -61,6 +63,8 @@ export type CommitterDependencies = {
   /** Names one attempt to append; unique for ever. */
   readonly newBatchId?: () => string
   readonly queueLimits?: CommitQueueLimits
+  /** Memory for what snapshots read; 0 for none. */
+  readonly readCacheBytes?: number
 }
 
 type Pending = { readonly commit: Commit; readonly sizeBytes: number; readonly durable: Deferred<void> }
@@ -77,6 +81,7 @@ export class Committer {
   readonly #newBatchId: () => string
   readonly #limits: CommitQueueLimits
   readonly #overlay: Overlay
+  readonly #cache: ReadCache
   readonly #writeLog: WriteLog
   readonly #subscriptions = new Subscriptions()
   readonly #appliedListeners = new Set<(commit: Commit) => void>()
@@ -103,6 +108,7 @@ export class Committer {
     this.#newBatchId = deps.newBatchId ?? randomUUID
     this.#limits = deps.queueLimits ?? commitQueueLimits
     this.#overlay = new Overlay(head.ts)
+    this.#cache = new ReadCache({ maxBytes: deps.readCacheBytes ?? readCacheLimits.maxBytes, startTs: head.ts })
     this.#writeLog = new WriteLog({ clock: deps.clock, startTs: head.ts })
     this.#head = head
     this.#appliedTs = head.ts
@@ -131,7 +137,17 @@ export class Committer {
     assert(at <= this.#appliedTs, 'A snapshot lies at or below the newest applied commit.')
     this.#refuseIfFailed()
     const check = (): void => this.#refuseIfFailed()
-    return new OverlaidSnapshot({ ts: at, storage: this.#storage, overlay: this.#overlay, check })
+    const snapshot = new OverlaidSnapshot({ ts: at, storage: this.#storage, overlay: this.#overlay, check })
+    return new CachedSnapshot({ snapshot, cache: this.#cache, check })
+  }
+
+  /** Adds entries to indexes that no transaction reads yet (backfill); see `Storage.bulk`. */
+  async bulk(rows: readonly BulkRow[]): Promise<void> {
+    try {
+      await this.#storage.bulk(rows)
+    } finally {
+      this.#cache.forgetIndexes(new Set(rows.map(({ index }) => index)))
+    }
   }
 
   /**
@@ -247,6 +263,7 @@ export class Committer {
   #apply(pending: Pending): void {
     const { commit } = pending
     this.#overlay.apply(commit)
+    this.#cache.apply(commit)
     this.#writeLog.append(commit)
     this.#appliedTs = commit.ts
     this.#pending.push(pending)

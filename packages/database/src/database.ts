@@ -30,6 +30,8 @@ export type DatabaseDependencies = {
   readonly tables?: readonly SystemTable[]
   /** Waits between attempts of native transactions. */
   readonly sleep?: (ms: number) => Promise<void>
+  /** Memory for what snapshots read; 0 for none. */
+  readonly readCacheBytes?: number
 }
 
 export type BeginOptions = {

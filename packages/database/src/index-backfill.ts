@@ -38,7 +38,7 @@ export async function backfillIndex(options: {
       const key = indexKey(entry.paths, parseValue(row.text) as ValueObject)
       return { index: entry.index, key, tablet: table.tablet, id: row.id, documentTs: row.ts }
     })
-    if (rows.length > 0) await database.storage.bulk(rows)
+    if (rows.length > 0) await database.committer.bulk(rows)
     documents += rows.length
     const last = page.rows.at(-1)
     if (last !== undefined) await options.onSlice?.(documents, last.id)

@@ -21,3 +21,14 @@ export const writeLogLimits = {
   /** Above this, even that is forgotten: transactions that are still running then begin again. */
   maxBytes: 256 * 1_048_576,
 } as const
+
+/** The cache of what snapshots read, per database. */
+export const readCacheLimits = {
+  maxBytes: 64 * 1_048_576,
+  /** Nothing that takes a greater part of the cache than one in so many is kept. */
+  minItems: 4,
+  /** Only pages of at most this many rows are kept: lookups, not scans. */
+  maxPageRows: 16,
+  /** How many index writes are remembered to tell whether a page that was just read is still the newest. */
+  maxRecentIndexWrites: 1024,
+} as const

@@ -2,6 +2,7 @@ import { createLog, systemClock, WriteConflict } from '@concave/base'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
+import { readCacheSizes } from './committer-fixture.ts'
 import type { Database } from './database.ts'
 import { indexRange, mutate, openTestDatabase, patchOf, value } from './database-fixture.ts'
 import { waitForSchema } from './schema-progress.ts'
@@ -65,8 +66,9 @@ describe('serializability', () => {
       fc.asyncProperty(
         fc.array(program, { minLength: 10, maxLength: 25, size: 'max' }),
         fc.array(fc.nat({ max: 2 }), { minLength: 120, maxLength: 120, size: 'max' }),
-        async (programs, schedule) => {
-          const database = await openIndexed()
+        fc.constantFrom(...readCacheSizes),
+        async (programs, schedule, readCacheBytes) => {
+          const database = await openIndexed(readCacheBytes)
           const initial: readonly Row[] = [0, 1, 2, 3, 4].map((each) => ({ label: `i${each}`, n: each }))
           await mutate(database, async (tx) => {
             for (const row of initial) await tx.insert('t', value(row))
@@ -219,8 +221,8 @@ function labels(rows: readonly Row[]): string {
   return rows.map(({ label }) => label).join()
 }
 
-async function openIndexed(): Promise<Database> {
-  const database = await openTestDatabase()
+async function openIndexed(readCacheBytes: number): Promise<Database> {
+  const database = await openTestDatabase({ readCacheBytes })
   const worker = SchemaWorker.start({ database, clock: systemClock, log: createLog({ level: 'silent' }) })
   const schema = JSON.stringify({
     tables: [

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import type { Database } from './database.ts'
+import { readCacheSizes } from './committer-fixture.ts'
 import { openTestDatabase } from './database-fixture.ts'
 import { createObject } from './document.ts'
 import { waitForSchema } from './schema-progress.ts'
@@ -112,9 +113,10 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 
 describe('Transaction against a model', () => {
   it('reads, writes, ranges, pages and savepoints as Maps and full scans do', async () => {
+    const commandList = fc.array(command, { minLength: 20, maxLength: 60, size: 'max' })
     await fc.assert(
-      fc.asyncProperty(fc.array(command, { minLength: 20, maxLength: 60, size: 'max' }), async (commands) => {
-        const database = await openWithIndexes()
+      fc.asyncProperty(commandList, fc.constantFrom(...readCacheSizes), async (commands, readCacheBytes) => {
+        const database = await openWithIndexes(readCacheBytes)
         try {
           await run(database, commands)
         } finally {
@@ -346,8 +348,8 @@ function withoutSystem(document: ValueObject | undefined): ValueObject {
   return createObject(Object.entries(document ?? {}).filter(([field]) => !field.startsWith('_')))
 }
 
-async function openWithIndexes(): Promise<Database> {
-  const database = await openTestDatabase()
+async function openWithIndexes(readCacheBytes: number): Promise<Database> {
+  const database = await openTestDatabase({ readCacheBytes })
   const worker = SchemaWorker.start({ database, clock: systemClock, log: createLog({ level: 'silent' }) })
   const declared = Object.entries(indexes).filter(([, paths]) => paths.length > 0)
   const schema = JSON.stringify({

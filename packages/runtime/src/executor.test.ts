@@ -145,6 +145,30 @@ describe('state', () => {
     })
   }
 
+  test('in a module that another one imports does not survive either', async () => {
+    const leak = {
+      'a.js': `import { bump } from './_deps/b.js'\nexport const f = query(() => bump())`,
+      '_deps/b.js': `import c from './c.js'\nexport const bump = () => { const held = c; held.n += 1; return held.n }`,
+      '_deps/c.js': 'export default { n: 0 }',
+    }
+    const code = sampleCode(leak, 'asChecked')
+    for (let call = 0; call < 3; call++) {
+      expect(resultOf(await executor.execute(sampleRequest(code, 'f'), new ScriptedHost()))).toBe(1)
+    }
+  })
+
+  test('a graph of several modules that keeps none serves call after call', async () => {
+    const modules = {
+      'a.js': `import { add } from './_deps/b.js'\nexport const f = query(() => add(1))`,
+      '_deps/b.js': 'const step = 2\nexport const add = (n) => n + step',
+    }
+    const code = sampleCode(modules, 'asChecked')
+    expect([...code.modules.values()].map(({ reuse }) => reuse)).toEqual(['stateless', 'stateless'])
+    for (let call = 0; call < 3; call++) {
+      expect(resultOf(await executor.execute(sampleRequest(code, 'f'), new ScriptedHost()))).toBe(3)
+    }
+  })
+
   test('survives where the app asked for it', async () => {
     const code = sampleCode({ 'a.js': 'let n = 0\nexport const f = query(() => ++n)' }, 'optIn')
     const results: unknown[] = []

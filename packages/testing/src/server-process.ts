@@ -22,15 +22,21 @@ export async function startServerProcess(options: {
       quiet,
       entry,
       'serve',
-      ...['--port', String(port), '--data', dataDir],
-      ...['--deployment-ports', `${deploymentPorts.first}-${deploymentPorts.last}`],
-      ...(bootstrapFile === undefined ? [] : ['--bootstrap-file', bootstrapFile]),
+      `--port=${port}`,
+      `--data=${dataDir}`,
+      `--deployment-ports=${deploymentPorts.first}-${deploymentPorts.last}`,
+      ...(bootstrapFile === undefined ? [] : [`--bootstrap-file=${bootstrapFile}`]),
     ],
     { cwd: repositoryRoot, env: minimalEnvironment() },
   )
-  const [, url = ''] = await child.waitForOutput(/Control plane {2}(http:\/\/\S+)/)
-  await child.waitForOutput(/Press Ctrl-C to stop/)
-  return { ...child, url }
+  try {
+    const [, url = ''] = await child.waitForOutput(/Control plane {2}(http:\/\/\S+)/)
+    await child.waitForOutput(/Press Ctrl-C to stop/)
+    return { ...child, url }
+  } catch (error) {
+    await child.stop('SIGKILL')
+    throw error
+  }
 }
 
 /** What `npm run concave -- admin-key create …` runs. */
@@ -43,7 +49,10 @@ export async function runAdminKeyCreate(options: {
     [
       quiet,
       entry,
-      ...['admin-key', 'create', options.deployment, '--data', options.dataDir],
+      'admin-key',
+      'create',
+      options.deployment,
+      `--data=${options.dataDir}`,
       ...(options.isReadOnly === true ? ['--read-only'] : []),
     ],
     { cwd: repositoryRoot, env: minimalEnvironment() },

@@ -26,7 +26,7 @@ export function addPushRoutes(
 ): void {
   const { access, pushes } = deps
 
-  /** The body, once its sender has shown a key that may deploy. */
+  /** The body, once its sender has shown a key that may deploy: nobody else learns what the body should be. */
   const open = async <Schema extends z.ZodType<{ adminKey?: string | undefined }>>(
     request: HttpRequest,
     schema: Schema,
@@ -34,10 +34,10 @@ export function addPushRoutes(
   ): Promise<z.infer<Schema>> => {
     const { authorization } = request.headers
     if (authorization !== undefined) await access.requireAdmin(authorization)
-    const body = await readJson(request, schema, deploymentLimits.maxPushBytes)
-    const identity = await access.requireAdmin(authorization, body.adminKey)
+    const { adminKey } = await readJson(request, adminKeySchema, deploymentLimits.maxPushBytes)
+    const identity = await access.requireAdmin(authorization, adminKey)
     if (!canRead) requireWrite(identity, 'OperationNotPermitted')
-    return body
+    return await readJson(request, schema, deploymentLimits.maxPushBytes)
   }
 
   router.add('POST', '/api/get_config_hashes', async (request) => {

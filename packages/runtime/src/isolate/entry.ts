@@ -14,6 +14,8 @@ import {
   state,
   type UdfType,
 } from './execution-state.ts'
+import { recordBuiltIns, recordLateBuiltIns } from './built-ins.ts'
+import { startWatchingKinds } from './exotic-kinds.ts'
 import { freeze, resetFrozenGraph } from './freeze.ts'
 import { isGraphFrozen } from './frozen-state.ts'
 import { installGlobals } from './globals.ts'
@@ -49,6 +51,8 @@ function beginImport(options: ImportOptions): void {
   startPhase('import', options)
   state.importKind = options.kind ?? 'module'
   makeWebAssemblySynchronous()
+  recordLateBuiltIns()
+  startWatchingKinds()
 }
 
 /** A function runs from here to `endCall`. Without `env` the import phase's variables stay. */
@@ -70,6 +74,7 @@ function endCall(): string {
 }
 
 installGlobals()
+recordBuiltIns()
 
 const concave = {
   beginImport,

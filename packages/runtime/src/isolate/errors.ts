@@ -4,6 +4,7 @@
  * so that the host can map them through source maps; the text of a thrown value is built here.
  */
 import { state } from './execution-state.ts'
+import { isGraphFrozen, noteFrozenWrite } from './frozen-state.ts'
 import {
   defineHidden,
   getOwnPropertyDescriptor,
@@ -237,6 +238,11 @@ export function isFrozenWriteError(thrown: unknown): boolean {
     if (regExpExec(frozenWriteMessages[i] as RegExp, message) !== null) return true
   }
   return false
+}
+
+/** `__concave_caught`: user code is about to handle `error`, which the write of something frozen may have thrown. */
+export function noteCaught(error: unknown): void {
+  if (isGraphFrozen() && isFrozenWriteError(error)) noteFrozenWrite()
 }
 
 function isConvexValueJson(data: unknown): data is string {

@@ -50,6 +50,12 @@ describe('freeze refuses', () => {
     ['const weak = new WeakMap(); weak.set(globalThis, new Uint8Array(1))', 'a typed array lives at module level'],
     ['export const proxy = new Proxy({}, { state: new Uint8Array(1) })', 'a typed array lives at module level'],
     ['export const ref = new WeakRef(new Uint8Array(1))', 'a typed array lives at module level'],
+    ['export const error = new Error("constant")', 'an error lives at module level'],
+    ['Array.prototype.push = () => 0', 'the built-in push was replaced'],
+    [
+      'Object.defineProperty(Object.prototype, "0", { set(value) {} })',
+      'a property was added to a built-in that changes how it works',
+    ],
     ['const { proxy } = Proxy.revocable({}, {})', 'a revocable proxy was made while the module was imported'],
     [
       '__concave_stateful("the binding `count` is assigned by a function")',
@@ -76,9 +82,10 @@ describe('freeze accepts', () => {
     'export const codec = [new TextEncoder(), new TextDecoder(), new URL("https://a/b"), new Headers(), new Date(0)]',
     'export const format = [new Intl.NumberFormat("en"), new Intl.DateTimeFormat("en"), new Intl.Collator("en"), new Intl.Segmenter("en")]',
     'export const storage = new AsyncLocalStorage()',
+    'Array.prototype.own = function () {}; Map.prototype.toJSON = () => 1; Date.prototype.toJSON = () => 2',
+    'export const bound = [Math.max.bind(null, 1), (() => {}).bind()]; Reflect.construct(Boolean, [], function () {})',
     'export const cyclic = { toString() { return "" } }; cyclic.self = cyclic',
     'export const done = Object.freeze([Object.seal({}), Object.preventExtensions({})])',
-    'export const error = new Error("constant")',
     'export const symbol = Symbol("s"); export const big = 1n; export const nothing = null',
     'export const wasm = new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]))',
   ])('%s', async (prologue) => {

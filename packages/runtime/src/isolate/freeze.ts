@@ -4,13 +4,26 @@
  * object and everything `kept-values.ts` collected. Objects whose state is not in properties are either guarded
  * (collections, dates, our own classes: frozen-state.ts) or reported as the reason why the graph cannot be frozen.
  */
+import {
+  addKnownFunction,
+  findReplacedBuiltIn,
+  functionPrototypes,
+  generatorPrototypes,
+  hiddenBuiltIns,
+  isError,
+  isForeignNative,
+  positionedIterators,
+  startKnowingFunctions,
+} from './built-ins.ts'
+import { listUnfreezableKinds } from './exotic-kinds.ts'
 import { findProxyParts, findStatefulReason, takeKept } from './kept-values.ts'
 import { isFrozenObject, markFrozen, startFrozenGraph, stopFrozenGraph } from './frozen-state.ts'
 import { allowOverrides } from './override-mistake.ts'
 import { regExpPrototype, startWatchingRegExp } from './regexp-prototype.ts'
 import {
   arrayBufferByteLength,
-  dataViewByteLength,
+  arrayBufferResizable,
+  dataViewBuffer,
   getOwnPropertyDescriptor,
   getPrototypeOf,
   isView,
@@ -23,7 +36,7 @@ import {
   reflectDefineProperty,
   reflectPreventExtensions,
   setForEach,
-  typedArrayByteLength,
+  typedArrayBuffer,
   typedArrayTag,
   weakSetAdd,
   weakSetHas,
@@ -35,50 +48,12 @@ const prototypesOf = {
   promise: Promise.prototype as object,
   arrayBuffer: ArrayBuffer.prototype as object,
   regExp: regExpPrototype,
-  iterator: Iterator.prototype as object,
-  asyncIterator: getPrototypeOf(
-    getPrototypeOf(getPrototypeOf((async function* () {})()) as object) as object,
-  ) as object,
   dateTimeFormat: Intl.DateTimeFormat.prototype as object,
   numberFormat: Intl.NumberFormat.prototype as object,
   collator: Intl.Collator.prototype as object,
 }
-const generatorFunctionPrototype = getPrototypeOf(function* () {})
-const asyncGeneratorFunctionPrototype = getPrototypeOf(async function* () {})
-const arrayIterator = [][Symbol.iterator]()
-const iteratorPrototypes: readonly unknown[] = [
-  getPrototypeOf(getPrototypeOf((function* () {})()) as object),
-  getPrototypeOf(getPrototypeOf((async function* () {})()) as object),
-  prototypesOf.asyncIterator,
-  getPrototypeOf(arrayIterator),
-  getPrototypeOf(new Map()[Symbol.iterator]()),
-  getPrototypeOf(new Set()[Symbol.iterator]()),
-  getPrototypeOf(''[Symbol.iterator]()),
-  getPrototypeOf('a'.matchAll(/a/g)),
-  getPrototypeOf(Iterator.from({ next: () => ({ done: true, value: undefined }) } as never)),
-  getPrototypeOf(arrayIterator.map((value) => value)),
-]
-/** Intrinsics that no property of the global object leads to. */
-const hiddenIntrinsics: readonly unknown[] = [
-  getPrototypeOf(async function () {}),
-  generatorFunctionPrototype,
-  asyncGeneratorFunctionPrototype,
-  ...iteratorPrototypes,
-]
-const generatorPrototypes = new NativeWeakSet<WeakKey>()
+const ownPrototypes = new NativeWeakSet<WeakKey>()
 
-/** Objects with state that nothing here covers. Looked up late: V8 adds some globals only after the snapshot. */
-function listUnfreezableKinds(): object[] {
-  const kinds: object[] = []
-  const scope = globalThis as unknown as Record<string, Record<string, unknown> | undefined>
-  const add = (holder: Record<string, unknown> | undefined, name: string): void => {
-    const prototype = (holder?.[name] as { prototype?: object } | undefined)?.prototype
-    if (prototype !== undefined) kinds[kinds.length] = prototype
-  }
-  for (const name of ['SharedArrayBuffer', 'DisposableStack', 'AsyncDisposableStack']) add(scope, name)
-  for (const name of ['Instance', 'Memory', 'Table', 'Global']) add(scope['WebAssembly'], name)
-  return kinds
-}
 let unfreezableKinds: object[] = []
 
 type StatefulRegExp = { readonly regExp: RegExp; readonly lastIndex: number }
@@ -102,13 +77,14 @@ type Visit = (value: unknown) => void
  * before and can serve the one call it was made for.
  */
 export function freeze(roots: readonly unknown[]): string | undefined {
-  const reason = findStatefulReason()
+  const reason = findStatefulReason() ?? findReplacedBuiltIn()
   if (reason !== undefined) return reason
   unfreezableKinds = listUnfreezableKinds()
+  startKnowingFunctions()
   startFrozenGraph()
   let objects: readonly object[]
   try {
-    objects = collect([hiddenIntrinsics, [globalThis], takeKept(), roots])
+    objects = collect([hiddenBuiltIns, [globalThis], takeKept(), roots])
   } catch (error) {
     stopFrozenGraph()
     if (error instanceof Unfreezable) return error.message
@@ -221,12 +197,16 @@ function inherits(object: object, prototype: object): boolean {
 /** Throws `Unfreezable` for state that neither freezing nor our guards cover; visits what collections hold. */
 function checkInternalState(object: object, prototype: object | null, visit: Visit): void {
   if (typeof object === 'function') {
+    if (isForeignNative(object)) throw new Unfreezable('a function made by a built-in lives at module level')
     allowGeneratorPrototype(object, prototype)
     return
   }
+  // The setter of `stack` works on frozen errors.
+  if (isError(object)) throw new Unfreezable('an error lives at module level')
   if (isView(object)) {
-    const length = typedArrayTag(object) === undefined ? dataViewByteLength(object) : typedArrayByteLength(object)
-    if (length > 0) throw new Unfreezable('a typed array lives at module level')
+    const buffer = typedArrayTag(object) === undefined ? dataViewBuffer(object) : typedArrayBuffer(object)
+    if (!isEmptyForever(buffer)) throw new Unfreezable('a typed array lives at module level')
+    visit(buffer)
     return
   }
   if (prototype === null || prototype === Object.prototype || prototype === Array.prototype) return
@@ -244,23 +224,23 @@ function checkKind(object: object, kind: object, visit: Visit): void {
   else if (kind === prototypesOf.dateTimeFormat || kind === prototypesOf.numberFormat)
     visitBound(object, kind, 'format', visit)
   else if (kind === prototypesOf.collator) visitBound(object, kind, 'compare', visit)
-  else if (kind === prototypesOf.iterator || kind === prototypesOf.asyncIterator) checkIterator(object)
+  else if (includes(positionedIterators, kind) || includes(generatorPrototypes, kind)) checkIterator(object)
   else if (includes(unfreezableKinds, kind)) throw new Unfreezable(`${describeKind(object)} lives at module level`)
 }
 
-/** What is an iterator by its prototype may be the `prototype` of a generator function or of a class of iterators. */
+/** What inherits from generators may be the `prototype` of a generator function; generators themselves check, too. */
 function checkIterator(object: object): void {
-  if (includes(iteratorPrototypes, object) || weakSetHas(generatorPrototypes, object)) return
-  const constructor = getOwnPropertyDescriptor(object, 'constructor')?.value as unknown
-  if (typeof constructor === 'function' && getOwnPropertyDescriptor(constructor, 'prototype')?.value === object) return
+  if (includes(positionedIterators, object) || includes(generatorPrototypes, object)) return
+  if (weakSetHas(ownPrototypes, object)) return
   throw new Unfreezable('an iterator or generator object lives at module level')
 }
 
 /** Every generator function has a plain object of its own that its generators inherit from. */
 function allowGeneratorPrototype(callable: object, prototype: object | null): void {
-  if (prototype !== generatorFunctionPrototype && prototype !== asyncGeneratorFunctionPrototype) return
+  if (prototype !== functionPrototypes[2] && prototype !== functionPrototypes[3]) return
   const own: unknown = getOwnPropertyDescriptor(callable, 'prototype')?.value
-  if (typeof own === 'object' && own !== null) weakSetAdd(generatorPrototypes, own)
+  if (typeof own !== 'object' || own === null) return
+  if (includes(generatorPrototypes, getPrototypeOf(own))) weakSetAdd(ownPrototypes, own)
 }
 
 function includes(list: readonly unknown[], item: unknown): boolean {
@@ -283,7 +263,7 @@ function visitSet(object: object, visit: Visit): void {
   if (isBranded(() => setForEach(object as Set<unknown>, () => undefined))) setForEach(object as Set<unknown>, visit)
 }
 
-function isBranded(probe: () => void): boolean {
+function isBranded(probe: () => unknown): boolean {
   try {
     probe()
     return true
@@ -292,10 +272,15 @@ function isBranded(probe: () => void): boolean {
   }
 }
 
+function isEmptyForever(buffer: object): boolean {
+  let isEmpty = false
+  isBranded(() => (isEmpty = arrayBufferByteLength(buffer) === 0 && arrayBufferResizable(buffer) === false))
+  return isEmpty
+}
+
 function checkArrayBuffer(object: object): void {
-  let length = 0
-  if (isBranded(() => (length = arrayBufferByteLength(object)))) {
-    if (length > 0 || (object as ArrayBuffer).resizable) throw new Unfreezable('an array buffer lives at module level')
+  if (isBranded(() => arrayBufferByteLength(object)) && !isEmptyForever(object)) {
+    throw new Unfreezable('an array buffer lives at module level')
   }
 }
 
@@ -303,7 +288,12 @@ function checkArrayBuffer(object: object): void {
 function visitBound(object: object, prototype: object, name: string, visit: Visit): void {
   if (object === prototype) return
   const get = getOwnPropertyDescriptor(prototype, name)?.get
-  if (get !== undefined) isBranded(() => visit(reflectApply(get, object, [])))
+  if (get === undefined) return
+  isBranded(() => {
+    const bound = reflectApply(get, object, []) as object
+    addKnownFunction(bound)
+    visit(bound)
+  })
 }
 
 function describeKind(object: object): string {

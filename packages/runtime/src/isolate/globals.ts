@@ -1,8 +1,10 @@
 /** Puts together the global object that user code sees; everything else of ECMAScript stays as V8 has it. */
 import { installClock } from './clock.ts'
+import { installCodeGuards } from './code-from-strings.ts'
 import { installConsole } from './console.ts'
+import { noteCaught } from './errors.ts'
 import { createProxy, installTracking } from './kept-values.ts'
-import { defineHidden } from './primordials.ts'
+import { defineHidden, reflectDefineProperty } from './primordials.ts'
 import { installProcess } from './process-env.ts'
 import { installRandom } from './random.ts'
 import { installSyscalls } from './syscalls.ts'
@@ -34,7 +36,11 @@ function removeRegExpStatics(): void {
 
 export function installGlobals(): void {
   removeRegExpStatics()
+  // Its iterators have a text of their own to move through.
+  Reflect.deleteProperty(Intl, 'v8BreakIterator')
   installTracking()
+  installCodeGuards()
+  reflectDefineProperty(globalThis, '__concave_caught', { value: noteCaught })
   installClock()
   installRandom()
   installConsole()

@@ -4,7 +4,9 @@
  * by the push-time rewrite), what bound functions and proxies hide, what weak collections hold. Collected during the
  * import phase only, for `freeze` to walk.
  */
+import { addBoundFunction, generatorPrototypes } from './built-ins.ts'
 import { state } from './execution-state.ts'
+import { constructsExotic, installKindGuards } from './exotic-kinds.ts'
 import { assertMutable, isFrozenObject, noteFrozenWrite } from './frozen-state.ts'
 import { noteDefinition } from './regexp-prototype.ts'
 import {
@@ -23,6 +25,7 @@ type Method = (this: unknown, ...args: unknown[]) => unknown
 type ProxyParts = { readonly target: object; readonly handler: object }
 
 let kept: unknown[] = []
+const permanent: unknown[] = []
 let statefulReason: string | undefined
 // Created on first use: a V8 snapshot should not have to carry it.
 let proxies: WeakMap<object, ProxyParts> | undefined
@@ -42,10 +45,16 @@ export function markStateful(reason: unknown): void {
   statefulReason ??= `${reason as string}`
 }
 
+/** For objects of the platform that are handed out by methods, not by properties. */
+export function keepForever<T>(value: T): T {
+  permanent[permanent.length] = value
+  return value
+}
+
 export function takeKept(): unknown[] {
   const taken = kept
   kept = []
-  return taken
+  return [...taken, ...permanent]
 }
 
 export function findStatefulReason(): string | undefined {
@@ -57,8 +66,13 @@ export function findProxyParts(value: object): ProxyParts | undefined {
   return proxies === undefined ? undefined : weakMapGet(proxies, value)
 }
 
+function isProxy(value: object): boolean {
+  return findProxyParts(value) !== undefined
+}
+
 export function createProxy(target: object, handler: object): object {
   const proxy = new NativeProxy(target, handler)
+  if (state.phase === 'import' && constructsExotic(target, isProxy)) markStateful('a proxy stands for a built-in class')
   proxies ??= new NativeWeakMap()
   weakMapSet(proxies, proxy, { target, handler })
   return proxy
@@ -116,11 +130,14 @@ function installBind(): void {
     'bind',
     {
       bind(this: unknown, ...args: unknown[]): unknown {
+        const bound = reflectApply(native, this, args)
         if (state.phase === 'import') {
           keep(this)
           for (let i = 0; i < args.length; i++) keep(args[i])
+          addBoundFunction(bound as object)
+          if (constructsExotic(this, isProxy)) markStateful('a built-in class was bound while the module was imported')
         }
-        return reflectApply(native, this, args)
+        return bound
       },
     }.bind,
   )
@@ -133,6 +150,10 @@ function installCollections(): void {
   // `compile` gives an existing regular expression another pattern.
   guard(RegExp.prototype, ['compile'])
   guard(WeakSet.prototype, ['add', 'delete'])
+  // Even an empty buffer can be detached.
+  guard(ArrayBuffer.prototype, ['resize', 'transfer', 'transferToFixedLength'])
+  // A generator's prototype is what its function says, so that freezing may not know it for one.
+  for (const prototype of generatorPrototypes) guard(prototype, ['next', 'return', 'throw'])
   const native = nativeMethod(WeakMap.prototype, 'set')
   replaceMethod(
     WeakMap.prototype,
@@ -146,6 +167,18 @@ function installCollections(): void {
       },
     }.set,
   )
+}
+
+/** `stack` is an accessor whose state is not in a property; V8 gives it to any object. */
+function installCaptureStackTrace(): void {
+  const native = nativeMethod(Error, 'captureStackTrace')
+  const methods = {
+    captureStackTrace(target: unknown, below: unknown): unknown {
+      if (state.phase === 'import') markStateful('a stack was captured while the module was imported')
+      return reflectApply(native, Error, [target, below === undefined ? methods.captureStackTrace : below])
+    },
+  }
+  defineHidden(Error, 'captureStackTrace', methods.captureStackTrace)
 }
 
 /** `Reflect` reports a refused write by `false`, which code may ignore: then the write is noted here. */
@@ -193,6 +226,8 @@ export function installTracking(): void {
   installProxy()
   installBind()
   installCollections()
+  installCaptureStackTrace()
+  installKindGuards({ isProxy, markStateful })
   installReflect()
   installDefinitions()
   // Fixed, so that no module can take them away from the others.

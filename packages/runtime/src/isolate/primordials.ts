@@ -27,7 +27,14 @@ export const {
   setPrototypeOf: reflectSetPrototypeOf,
   deleteProperty: reflectDeleteProperty,
 } = Reflect
-export const { create: objectCreate, freeze: objectFreeze, isFrozen, isExtensible, keys: objectKeys } = Object
+export const {
+  create: objectCreate,
+  freeze: objectFreeze,
+  is: isSame,
+  isFrozen,
+  isExtensible,
+  keys: objectKeys,
+} = Object
 export const { isArray } = Array
 export const { parse: jsonParse, stringify: jsonStringify } = JSON
 export const { floor, min, max, imul } = Math
@@ -80,6 +87,7 @@ export const stringStartsWith: (self: string, text: string) => boolean = uncurry
 export const stringIndexOf: (self: string, text: string, from?: number) => number = uncurryThis(
   String.prototype.indexOf,
 )
+export const stringEndsWith: (self: string, text: string) => boolean = uncurryThis(String.prototype.endsWith) as never
 export const stringToLowerCase: (self: string) => string = uncurryThis(String.prototype.toLowerCase)
 export const symbolToString: (self: symbol) => string = uncurryThis(Symbol.prototype.toString) as never
 export const symbolFor: (key: string) => symbol = Symbol.for
@@ -120,6 +128,7 @@ export const dataViewByteLength = getter(DataView.prototype, 'byteLength') as (s
 export const dataViewByteOffset = getter(DataView.prototype, 'byteOffset') as (self: unknown) => number
 export const dataViewBuffer = getter(DataView.prototype, 'buffer') as (self: unknown) => ArrayBuffer
 export const arrayBufferByteLength = getter(ArrayBuffer.prototype, 'byteLength') as (self: unknown) => number
+export const arrayBufferResizable = getter(ArrayBuffer.prototype, 'resizable') as (self: unknown) => boolean
 export const isView: (value: unknown) => value is ArrayBufferView = ArrayBuffer.isView
 
 /** Defines a writable, configurable, non-enumerable property, as built-in methods and globals have. */

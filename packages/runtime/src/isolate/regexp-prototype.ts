@@ -11,7 +11,7 @@ type Expected = { readonly key: PropertyKey; readonly value: unknown }
 export const regExpPrototype: object = RegExp.prototype
 
 let methods: Expected[] = []
-let keyCount = 0
+let knownKeys: readonly PropertyKey[] = []
 let prototype: object | null = null
 
 /** Remembers the prototype as it is when the graph is frozen. False: it cannot be watched. */
@@ -19,7 +19,7 @@ export function startWatchingRegExp(): boolean {
   methods = []
   prototype = getPrototypeOf(regExpPrototype)
   const keys = ownKeys(regExpPrototype)
-  keyCount = keys.length
+  knownKeys = keys
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i] as PropertyKey
     const descriptor = getOwnPropertyDescriptor(regExpPrototype, key)
@@ -37,7 +37,9 @@ export function noteDefinition(target: unknown): void {
 
 /** Notes a frozen write if the prototype is not what it was. */
 export function checkRegExp(): void {
-  if (ownKeys(regExpPrototype).length !== keyCount || getPrototypeOf(regExpPrototype) !== prototype) noteFrozenWrite()
+  const keys = ownKeys(regExpPrototype)
+  if (keys.length !== knownKeys.length || getPrototypeOf(regExpPrototype) !== prototype) noteFrozenWrite()
+  for (let i = 0; i < knownKeys.length; i++) if (keys[i] !== knownKeys[i]) noteFrozenWrite()
   for (let i = 0; i < methods.length; i++) {
     const { key, value } = methods[i] as Expected
     if ((regExpPrototype as Record<PropertyKey, unknown>)[key] !== value) noteFrozenWrite()

@@ -67,18 +67,26 @@ export function evaluateGraph(options: {
   }
   const entry = compile(options.entryPath)
   let refused: unknown
+  const link = (specifier: string, referrer: ivm.Module): ivm.Module => {
+    try {
+      return compile(resolveSpecifier(specifier, paths.get(referrer) ?? options.entryPath))
+    } catch (error) {
+      refused = error
+      throw error
+    }
+  }
   try {
-    entry.instantiateSync(context, (specifier, referrer) => {
-      try {
-        return compile(resolveSpecifier(specifier, paths.get(referrer) ?? options.entryPath))
-      } catch (error) {
-        refused = error
-        throw error
-      }
-    })
+    entry.instantiateSync(context, link)
   } catch (error) {
     throw refused ?? error
   }
   entry.evaluateSync()
+  // V8 has evaluated the dependencies with their entry, but isolated-vm gives out a module's namespace only after both
+  // steps were asked of it. Nothing runs again.
+  for (const dependency of byPath.values()) {
+    if (dependency === entry) continue
+    dependency.instantiateSync(context, link)
+    dependency.evaluateSync()
+  }
   return { modules: [...byPath.values()], paths: [...byPath.keys()], namespace: entry.namespace }
 }

@@ -29,17 +29,21 @@
  * b. Intrinsics that no property leads to (iterator prototypes, function kinds, setters inside descriptors) are frozen too.
  * c. Objects with internal state refuse changes or make freezing fail, whatever their prototype is by then: collections,
  *    dates, buffers, iterators, generators, promises, `Intl` formats (their cached function), and the isolate's classes.
- *    Errors: V8's `stack` setter writes to frozen errors. `RegExp.prototype.compile` changes frozen expressions.
+ *    Errors are refused: V8's `stack` setter writes to frozen ones. `RegExp.prototype.compile` changes frozen expressions.
  * d. Functions without source that are not intrinsic (resolving functions, bound functions it did not see) make it fail.
- * e. The constructors of all four function kinds make no code during import.
- * f. Nothing of the host outlives a call: console counters, timers, random state, `RegExp` statics, regex `lastIndex`.
- * g. A context whose call was terminated is not used again.
+ * e. The constructors of all four function kinds, and `eval` by any name, are reported if they make code during import.
+ * f. Built-ins that its own code calls on objects nobody else sees are the original ones.
+ * g. Nothing of the host outlives a call: console counters, timers, random state, `RegExp` statics, regex `lastIndex`.
+ * h. A context whose call was terminated is not used again.
  *
- * Semantics that differ: functions' source text, and a caught TypeError of a write to something frozen. That write would
- * succeed in a fresh context; the isolate sees uncaught ones only.
+ * Semantics that differ: functions' source text, and the error of a write to something frozen, which would succeed in a
+ * fresh context. The isolate sees it if nobody catches it, if a `try` statement does (caught-errors.ts) or if our own
+ * guards throw it; a handler given to `then` or `catch`, and `Promise.allSettled`, hide it. Code made from strings during
+ * a call is sloppy: there such a write is ignored in silence.
  */
 /* oxlint-disable typescript/switch-exhaustiveness-check -- syntax trees have some seventy kinds of nodes; `default` treats those that need nothing special */
 import type { AnyNode, Program } from 'acorn'
+import { showCaughtErrors } from './caught-errors.ts'
 import { Edits } from './edits.ts'
 import { Findings } from './findings.ts'
 import { checkPrivateNames } from './private-names.ts'
@@ -86,6 +90,7 @@ export function prepareModule(source: string, path: string): PreparedModule {
   const reason = findings.freshReason()
   if (reason !== undefined) return { source, verdict: { tier: 'fresh', reason }, inserted: [], imports }
   placeInsertions(analysis, findings, insertions, edits)
+  showCaughtErrors(program, edits)
   const { text, inserted } = edits.apply(source)
   return { source: text, verdict: { tier: 'stateless' }, inserted, imports }
 }

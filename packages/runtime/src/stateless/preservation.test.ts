@@ -74,6 +74,10 @@ const snippets: readonly (readonly [title: string, source: string])[] = [
     `export const run = () => { try { throw { a: 1, b: [2] } } catch ({ a, b: [c] }) { return (() => [a, c])() } finally { (() => 1)() } }`,
   ],
   [
+    'catch without binding, in patterns, in finally',
+    `export const run = () => { const out = []; const f = () => { try { null.x } finally { out.push("f") } }; try { f() } catch { out.push(1) } try { throw { a: 1 } } catch ({ a = 2, ...b }) { let c = a; { const a = 5; out.push(a) } out.push((() => [a, b, c])()) } const g = () => { try { return 1 } finally { out.push(2) } }; return [out, g()] }`,
+  ],
+  [
     'patterns with defaults',
     `export const run = () => { const { a = 1, b: { c = 2 } = {}, ...d } = { e: 3 }, [f, , g = 4, ...h] = [5, 6, undefined, 7]; return (() => [a, c, d, f, g, h])() }`,
   ],

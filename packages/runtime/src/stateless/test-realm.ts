@@ -13,15 +13,15 @@ export type CallResult = { readonly isFlagged: boolean } & (
   | { readonly kind: 'pending' }
 )
 
-/** The function that the tests call: it runs an export of the app. */
-const entry = `
-import * as app from "./app.js"
-const encode = (_key, value) => typeof value === "bigint" ? value + "n" : value === undefined ? "undefined" : value
-export const call = Object.assign(() => {}, {
+/** The function that the tests call, behind the app's text: it runs any export of the app. */
+const caller = `
+import * as testNamespace from "./app.js"
+const testEncode = (_key, value) => typeof value === "bigint" ? value + "n" : value === undefined ? "undefined" : value
+export const testCaller = Object.assign(() => {}, {
   isQuery: true,
   invokeQuery: async (text) => {
     const [name, ...args] = JSON.parse(text)
-    return JSON.stringify(await app[name](...args), encode) ?? "undefined"
+    return JSON.stringify(await testNamespace[name](...args), testEncode) ?? "undefined"
   },
 })
 `
@@ -46,13 +46,13 @@ export class TestRealm {
     options: { readonly isRewritten: boolean; readonly isFrozen: boolean },
   ): Promise<TestRealm> {
     isolate ??= createIsolate()
-    const load = (path: string, text: string): LoadedModule => ({
-      path,
-      source: text,
+    const text = options.isRewritten ? prepareModule(source, 'app.js').source : source
+    const module: LoadedModule = {
+      path: 'app.js',
+      source: text + caller,
       reuse: options.isFrozen ? 'stateless' : 'fresh',
       cachedData: undefined,
-    })
-    const text = options.isRewritten ? prepareModule(source, 'app.js').source : source
+    }
     const realm = Realm.create({
       isolate: await isolate,
       host: new ivm.Callback(() => '0null'),
@@ -60,13 +60,10 @@ export class TestRealm {
         version: '1',
         importSeed: '11'.repeat(32),
         importTimeMs: 1_700_000_000_000,
-        modules: new Map([
-          ['entry.js', load('entry.js', entry)],
-          ['app.js', load('app.js', text)],
-        ]),
+        modules: new Map([['app.js', module]]),
       },
       envJson: '{}',
-      entryPath: 'entry.js',
+      entryPath: 'app.js',
       forceFresh: false,
     })
     if (!(realm instanceof Realm)) throw new Error(realm.error.message)
@@ -85,7 +82,7 @@ export class TestRealm {
       this.#realm.invoke(
         {
           udfType: 'query',
-          exportName: 'call',
+          exportName: 'testCaller',
           argsText: JSON.stringify([exportName, ...args]),
           seed: '22'.repeat(32),
           nowMs: 1_700_000_005_000,
@@ -99,7 +96,12 @@ export class TestRealm {
       thrown = error
     }
     const { frozenWrite } = this.#realm.endCall()
-    if (thrown !== undefined) return { kind: 'threw', message: String(thrown), isFlagged: frozenWrite }
+    if (thrown !== undefined)
+      return {
+        kind: 'threw',
+        message: thrown instanceof Error ? thrown.message : typeof thrown,
+        isFlagged: frozenWrite,
+      }
     if (settled === undefined) return { kind: 'pending', isFlagged: frozenWrite }
     if (settled.ok) return { kind: 'returned', text: settled.text, isFlagged: frozenWrite }
     const error = JSON.parse(settled.text) as ErrorDescription

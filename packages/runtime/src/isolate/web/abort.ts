@@ -36,7 +36,7 @@ export class AbortSignal extends EventTarget {
   }
 
   static any(signals: Iterable<AbortSignal>): AbortSignal {
-    const combined = new AbortSignal(token)
+    const combined = keep(new AbortSignal(token))
     for (const signal of signals) {
       if (signal.#isAborted) {
         combined.#isAborted = true

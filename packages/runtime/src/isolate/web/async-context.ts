@@ -37,6 +37,7 @@ class AsyncLocalStorage {
   static bind(task: Task): Task {
     const context = currentContext()
     keep(context)
+    keep(task)
     return function (this: unknown, ...args: unknown[]) {
       return runIn(context, task, this, args)
     }
@@ -75,6 +76,7 @@ class AsyncResource {
   }
   bind(task: Task): Task {
     const context = this.#context
+    keep(task)
     return function (this: unknown, ...args: unknown[]) {
       return runIn(context, task, this, args)
     }

@@ -1,5 +1,6 @@
 /** `crypto`: random values from the execution's seeded key stream; `subtle` has `digest`, the rest answers with a clear error. */
 import { state } from '../execution-state.ts'
+import { keepForever } from '../kept-values.ts'
 import { defineHidden, typedArrayTag } from '../primordials.ts'
 import { fillRandom } from '../random.ts'
 import { DOMException } from './dom-exception.ts'
@@ -78,7 +79,7 @@ class Crypto {
   }
 }
 
-const subtle = new SubtleCrypto(token)
+const subtle = keepForever(new SubtleCrypto(token))
 
 export function installCrypto(): void {
   for (const name of missing) {

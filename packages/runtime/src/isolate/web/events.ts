@@ -1,5 +1,7 @@
 /** `Event` and `EventTarget` (WHATWG DOM §2) without a tree: dispatch runs the target's own listeners. */
+import { noteCaught } from '../errors.ts'
 import { assertMutable } from '../frozen-state.ts'
+import { keep } from '../kept-values.ts'
 import { performanceNow } from '../clock.ts'
 import { defineInterface } from './interface.ts'
 
@@ -112,7 +114,7 @@ export class Event {
   [setTarget](target: EventTarget, isDispatching: boolean): void {
     assertMutable(this)
     if (isDispatching && this.#isDispatching) throw new TypeError('The event is already being dispatched.')
-    this.#target = target
+    this.#target = keep(target)
     this.#isDispatching = isDispatching
     if (isDispatching) this.#isStoppedImmediately = false
   }
@@ -141,7 +143,9 @@ export class EventTarget {
       isRemoved: false,
     }
     if (this.#find(wanted) !== undefined) return
+    keep(listener)
     this.#registrations.push(wanted)
+    if (bag.signal !== undefined) keep(this)
     bag.signal?.addEventListener('abort', () => this.removeEventListener(type, listener, bag))
   }
 
@@ -177,6 +181,7 @@ export class EventTarget {
       if (typeof listener === 'function') listener.call(this, event)
       else listener.handleEvent(event)
     } catch (error) {
+      noteCaught(error)
       void Promise.reject(error)
     }
   }
@@ -188,6 +193,7 @@ export class EventTarget {
   }
 
   #remove(registration: Registration): void {
+    assertMutable(this)
     registration.isRemoved = true
     this.#registrations = this.#registrations.filter((known) => known !== registration)
   }

@@ -43,6 +43,7 @@ abstract class Body {
   constructor(headers: unknown, body: unknown) {
     this.#headers = keep(new Headers(headers))
     this.#content = body === undefined || body === null ? undefined : extractBody(body)
+    keep(this.#content?.stream)
     const type = this.#content?.type
     if (type !== undefined && !this.#headers.has('content-type')) this.#headers.set('content-type', type)
   }

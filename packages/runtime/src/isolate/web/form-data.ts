@@ -1,5 +1,6 @@
 /** `FormData` (XMLHttpRequest §5): an ordered list of names with strings or files. */
 import { assertMutable } from '../frozen-state.ts'
+import { keep } from '../kept-values.ts'
 import { Blob, File } from './blob.ts'
 import { defineInterface, toUsvString } from './interface.ts'
 
@@ -7,9 +8,9 @@ export type FormDataValue = string | File
 
 function toEntryValue(value: unknown, fileName: unknown): FormDataValue {
   if (!(value instanceof Blob)) return toUsvString(value)
-  if (value instanceof File && fileName === undefined) return value
+  if (value instanceof File && fileName === undefined) return keep(value)
   const name = fileName === undefined ? 'blob' : toUsvString(fileName)
-  return new File([value], name, { type: value.type })
+  return keep(new File([value], name, { type: value.type }))
 }
 
 export class FormData {

@@ -2,6 +2,7 @@
 /** `performance`: the function's clock, and marks and measures that live as long as the call. */
 import { performanceNow } from '../clock.ts'
 import { state } from '../execution-state.ts'
+import { keep } from '../kept-values.ts'
 import { defineHidden } from '../primordials.ts'
 import { defineInterface } from './interface.ts'
 
@@ -12,6 +13,7 @@ class PerformanceEntry {
   readonly #entry: Entry
   constructor(permission: unknown, entry: Entry) {
     if (permission !== token) throw new TypeError('Illegal constructor')
+    keep(entry.detail)
     this.#entry = entry
   }
   get name(): string {

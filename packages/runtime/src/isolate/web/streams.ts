@@ -3,6 +3,7 @@
  * them: a stream needs time to pass.
  */
 import { notAllowedError } from '../execution-state.ts'
+import { keep } from '../kept-values.ts'
 import { defineInterface } from './interface.ts'
 
 function refuse(): never {
@@ -58,8 +59,8 @@ class WritableStream {
 }
 
 class TransformStream {
-  readonly #readable = new ReadableStream()
-  readonly #writable = new WritableStream()
+  readonly #readable = keep(new ReadableStream())
+  readonly #writable = keep(new WritableStream())
   constructor(_transformer?: unknown, _writableStrategy?: unknown, _readableStrategy?: unknown) {}
   get readable(): ReadableStream {
     return this.#readable

@@ -1,5 +1,6 @@
 /** Timers exist and fail: no time passes in queries and mutations. Clearing is harmless. */
 import { notAllowedError } from '../execution-state.ts'
+import { noteCaught } from '../errors.ts'
 import { NativeTypeError, promiseResolve, promiseThen } from '../primordials.ts'
 import { defineFunction } from './interface.ts'
 
@@ -16,7 +17,12 @@ export function installTimers(): void {
     if (typeof callback !== 'function') throw new NativeTypeError('The callback provided is not a function')
     // What the callback throws becomes an unhandled rejection, which fails the function.
     void promiseThen(promiseResolve(undefined), () => {
-      callback()
+      try {
+        callback()
+      } catch (error) {
+        noteCaught(error)
+        throw error
+      }
     })
   })
 }
