@@ -251,7 +251,7 @@ describe('what a function says', () => {
 describe('live queries', () => {
   let live: ConvexClient
   beforeAll(() => {
-    live = new ConvexClient(dev.url)
+    live = new ConvexClient(dev.url, { logger: false })
   })
   afterAll(async () => {
     await live.close()

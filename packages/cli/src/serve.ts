@@ -61,7 +61,7 @@ export async function runServe(flags: Readonly<Record<string, unknown>>): Promis
   const server = await serve(config)
   console.log(describeServer(server, config))
   const signal = new Promise<NodeJS.Signals>((resolve) => {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, resolve)
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, resolve)
   })
   const reason = await Promise.race([signal, server.failed])
   if (reason instanceof Error) {

@@ -89,7 +89,7 @@ export const byValue = 2
 export const everything = { from: new Uint8Array(), to: undefined }
 
 /** Read caches: none, such that hardly anything stays, and such that everything does. */
-export const readCacheSizes = [0, 6 * 1024, 12 * 1024, 1_048_576] as const
+export const readCacheSizes = [0, 3 * 1024, 7 * 1024, 1_048_576] as const
 
 /** Sizes are equal, so that tests can count rows in bytes. */
 export const documentSize = 10

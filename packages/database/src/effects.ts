@@ -1,12 +1,12 @@
 import { assert, bytesCompare } from '@concave/base'
 import type { DocumentWrite, IndexKey, IndexWrite, Ts } from '@concave/storage'
-import { isValueArray, isValueObject, parseValue, type Value, type ValueObject } from '@concave/values'
+import { isValueArray, isValueObject, type Value, type ValueObject } from '@concave/values'
 import { CommitTsPlaceholder } from '@concave/values'
 
 import type { Catalog, IndexEntry } from './catalog.ts'
 import type { Effects } from './committer.ts'
 import { createObject, Document } from './document.ts'
-import { indexKey } from './index-key.ts'
+import { indexKey, valueAt } from './index-key.ts'
 import type { OwnWrites, Write } from './own-writes.ts'
 
 /**
@@ -30,7 +30,7 @@ export function buildEffects(catalog: Catalog, writes: OwnWrites, ts: Ts): Effec
       text: current?.text ?? null,
       size: current?.size ?? 0,
     })
-    const previous = write.base === undefined ? undefined : (parseValue(write.base.text) as ValueObject)
+    const previous = write.base?.document.value
     for (const entry of table.indexes) addIndexEffects(entry, write, previous, current?.value, indexes, touched)
   }
   return { documents, indexes, touched }
@@ -52,15 +52,21 @@ function addIndexEffects(
   const { tablet } = write.table
   const id = write.internalId
   const before = previous === undefined ? undefined : indexKey(entry.paths, previous)
-  const after = current === undefined ? undefined : indexKey(entry.paths, current)
+  const isUnchanged = previous !== undefined && current !== undefined && hasSameFields(entry, previous, current)
+  const after = current === undefined ? undefined : isUnchanged ? before : indexKey(entry.paths, current)
   if (before !== undefined) touched.push({ index, key: before })
-  if (before !== undefined && after !== undefined && bytesCompare(before, after) === 0) {
+  if (before !== undefined && after !== undefined && (before === after || bytesCompare(before, after) === 0)) {
     if (entry.state === 'backfilling') indexes.push({ index, key: after, tablet, id, present: true })
     return
   }
   if (after !== undefined) touched.push({ index, key: after })
   if (before !== undefined) indexes.push({ index, key: before, tablet, id, present: false })
   if (after !== undefined) indexes.push({ index, key: after, tablet, id, present: true })
+}
+
+/** Whether the indexed fields are the very same values, as they are after a patch of other fields. */
+function hasSameFields({ paths }: IndexEntry, previous: ValueObject, current: ValueObject): boolean {
+  return paths.every((path) => Object.is(valueAt(previous, path), valueAt(current, path)))
 }
 
 const placeholderText = '"$commitTs"'

@@ -1,16 +1,19 @@
 import { bytesCompare } from '@concave/base'
-import type { IndexId, KeyRange, StoredDocument } from '@concave/storage'
+import type { IndexId, KeyRange, Ts } from '@concave/storage'
 
 import type { IndexEntry, TableEntry } from './catalog.ts'
 import type { Document } from './document.ts'
 import { bytesKey, indexKey } from './index-key.ts'
+
+/** A document as some commit left it. */
+export type Revision = { readonly ts: Ts; readonly document: Document }
 
 /** A document that the transaction has written. `base` is the revision it began from, `current` null is a deletion. */
 export type Write = {
   readonly table: TableEntry
   readonly internalId: Uint8Array
   readonly id: string
-  readonly base: StoredDocument | undefined
+  readonly base: Revision | undefined
   readonly current: Document | null
 }
 

@@ -1,5 +1,5 @@
 import { assert, BadRequest, type Random } from '@concave/base'
-import type { StoredDocument, Ts } from '@concave/storage'
+import type { Ts } from '@concave/storage'
 import {
   checkIdentifier,
   createInternalId,
@@ -31,7 +31,7 @@ import { CreationTimes } from './creation-times.ts'
 import { assertObject, checkDocument, checkUserFields, createObject, Document } from './document.ts'
 import { buildEffects } from './effects.ts'
 import { compileRange } from './index-range.ts'
-import { OwnWrites, type Write, type WritesMark } from './own-writes.ts'
+import { OwnWrites, type Revision, type Write, type WritesMark } from './own-writes.ts'
 import { queryFingerprint, type PageCursorCodec } from './page-cursor.ts'
 import { checkPageOptions, readPage, type PageOptions, type PageResult } from './pagination.ts'
 import { QueryCursor, type CursorHost } from './query-cursor.ts'
@@ -169,12 +169,12 @@ export class Transaction {
     options: AccessOptions = {},
   ): Promise<Document> {
     const { table, internalId, base, current } = await this.#loadForWrite(id, 'patch', options)
-    const fields = new Map<string, Value>(Object.entries(current.value))
+    const fields = createObject(Object.entries(current.value)) as Record<string, Value>
     for (const [field, value] of patch) {
-      if (value === undefined) fields.delete(field)
-      else fields.set(field, value)
+      if (value === undefined) delete fields[field]
+      else fields[field] = value
     }
-    return this.#update({ table, internalId, id, base, current }, createObject(fields), options)
+    return this.#update({ table, internalId, id, base, current }, fields, options)
   }
 
   /** Replaces all fields but `_id` and `_creationTime`, which `value` may repeat. */
@@ -364,14 +364,15 @@ export class Transaction {
   async #load(
     table: TableEntry,
     internalId: Uint8Array,
-  ): Promise<{ base: StoredDocument | undefined; current: Document | null }> {
+  ): Promise<{ base: Revision | undefined; current: Document | null }> {
     this.#reads.addKey(indexOf(table, byIdIndex).index, internalId)
     const own = this.#writes.find(table, internalId)
-    let base: StoredDocument | undefined
+    let base: Revision | undefined
     let current: Document | null
     if (own === undefined) {
-      ;[base] = await this.#snapshot.get(table.tablet, [internalId])
-      current = base === undefined ? null : Document.fromStored(base)
+      const [stored] = await this.#snapshot.get(table.tablet, [internalId])
+      base = stored && { ts: stored.ts, document: Document.fromStored(stored) }
+      current = base?.document ?? null
     } else {
       ;({ base, current } = own)
     }
@@ -527,7 +528,7 @@ export class Transaction {
 type Loaded = {
   readonly table: TableEntry
   readonly internalId: Uint8Array
-  readonly base: StoredDocument | undefined
+  readonly base: Revision | undefined
 }
 
 const everything = { from: new Uint8Array(0), to: undefined }
@@ -550,6 +551,7 @@ function shownName(table: TableEntry): string {
 }
 
 function withSystemFields(fields: ValueObject, id: string, creationTime: number): ValueObject {
+  if (fields['_id'] === id && Object.is(fields['_creationTime'], creationTime)) return fields
   const value = createObject(Object.entries(fields)) as Record<string, Value>
   value['_creationTime'] = creationTime
   value['_id'] = id

@@ -85,6 +85,8 @@ export class RunnerProcess {
       cwd: '/',
       env: { TZ: 'UTC' },
       stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+      // A process group of its own: Ctrl-C in the terminal is for the server, which lets running calls finish.
+      detached: true,
     })
     // A child that ends before it has read everything is noticed by its exit.
     child.stdin?.on('error', () => child.kill('SIGKILL'))
