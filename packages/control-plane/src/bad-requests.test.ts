@@ -112,7 +112,7 @@ const cases: readonly Case[] = [
   ['GET', '/v1/no_such_operation', undefined, 404, 'RouteNotFound'],
   ['DELETE', '/v1/projects/PROJECT', undefined, 405, 'MethodNotAllowed'],
   ['POST', '/api/deployment/url_for_key', {}, 400, 'BadJsonBody'],
-  ['POST', '/api/deployment/url_for_key', { deployKey: 'dev:x|nonsense' }, 401, 'AccessTokenInvalid'],
+  ['POST', '/api/deployment/url_for_key', { deployKey: 'dev:x|nonsense' }, 401, 'BadDeployKey'],
   ['POST', '/api/deployment/team_and_project_for_key', { deployKey: 7 }, 400, 'BadJsonBody'],
   ['GET', '/api/deployment/no-such-1/team_and_project', undefined, 404, 'DeploymentNotFound'],
   ['POST', '/api/deployment/provision_and_authorize', { deploymentType: 'dev' }, 400, 'BadJsonBody'],
