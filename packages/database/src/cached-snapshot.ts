@@ -30,10 +30,10 @@ export class CachedSnapshot implements Snapshot {
     this.#check()
     const documents: (StoredDocument | undefined)[] = []
     const missing: number[] = []
-    for (const [position, id] of ids.entries()) {
+    for (const id of ids) {
       const cached = this.#cache.findDocument(tablet, id, this.ts)
+      if (cached === undefined) missing.push(documents.length)
       documents.push(cached?.document)
-      if (cached === undefined) missing.push(position)
     }
     if (missing.length === 0) return documents
     const missingIds = missing.map((position) => ids[position] as Uint8Array)

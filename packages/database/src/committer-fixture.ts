@@ -37,6 +37,8 @@ export const silentLog = createLog({ level: 'silent' })
 /** A storage whose reads, too, wait on demand. */
 export class HoldableStorage extends FaultyStorage {
   readonly #heldReads: Deferred<void>[] = []
+  /** How often it was asked. */
+  reads = 0
 
   /** The next read has its answer at once, but hands it over when it is released. */
   holdNextRead(): { readonly release: () => void } {
@@ -46,6 +48,7 @@ export class HoldableStorage extends FaultyStorage {
   }
 
   override async read(at: Ts, ops: readonly ReadOp[]): Promise<ReadResult[]> {
+    this.reads += 1
     const held = this.#heldReads.shift()
     const results = await super.read(at, ops)
     await held?.promise

@@ -14,10 +14,21 @@
  * Storage changes behind the commits only in backfills: see `forgetIndexes`.
  */
 import { bytesCompare } from '@concave/base'
-import type { Commit, IndexId, IndexWrite, KeyRange, ScanResult, ScanRow, StoredDocument, Tablet, Ts } from '@concave/storage'
+import type {
+  Commit,
+  IndexId,
+  IndexWrite,
+  KeyRange,
+  ScanResult,
+  ScanRow,
+  StoredDocument,
+  Tablet,
+  Ts,
+} from '@concave/storage'
 import { IntervalMap } from './interval-map.ts'
 import { readCacheLimits } from './limits.ts'
 import { LruList, type LruItem } from './lru-list.ts'
+import { compareEnds } from './read-set.ts'
 import { nameOf, type Order } from './versioned-map.ts'
 
 /** `document` undefined: there is none. */
@@ -44,7 +55,11 @@ type PageItem = LruItem<Item> &
 
 type Item = DocumentItem | PageItem
 
-type IndexPages = { readonly byName: Map<string, PageItem>; readonly byRange: IntervalMap<PageItem> }
+/** Of the pages with the same start and direction only the last one that was read is kept. */
+type IndexPages = {
+  readonly byStart: { readonly [Name in Order]: Map<string, PageItem> }
+  readonly byRange: IntervalMap<PageItem>
+}
 
 export class ReadCache {
   readonly #maxBytes: number
@@ -87,8 +102,9 @@ export class ReadCache {
 
   /** At least `limit` entries of the range as of `at`, or all of them; undefined if they are not known here. */
   findPage(source: PageSource, limit: number, at: Ts): CachedPage | undefined {
-    const item = this.#pages.get(source.index)?.byName.get(pageName(source))
-    if (item === undefined || item.ts > at || (!item.exhausted && item.entries.length < limit)) return undefined
+    const item = this.#pages.get(source.index)?.byStart[source.order].get(nameOf(source.range.from))
+    if (item === undefined || compareEnds(item.range.to, source.range.to) !== 0) return undefined
+    if (item.ts > at || (!item.exhausted && item.entries.length < limit)) return undefined
     this.#items.touch(item)
     return item
   }
@@ -106,24 +122,23 @@ export class ReadCache {
   addPage(source: PageSource, limit: number, page: ScanResult, at: Ts, generation: Generation): void {
     const { rows, exhausted } = page
     if (generation !== this.#generation || rows.length > readCacheLimits.maxPageRows) return
-    // A page that ends early for its bytes would end elsewhere another time.
+    // A page that ended early for its bytes would not answer the same question again.
     if (!exhausted && rows.length < limit) return
     const sizeBytes = sizeOfPage(source.range, rows)
     if (sizeBytes > this.#maxItemBytes || this.#hasRecentWrite(source, at)) return
-    const name = pageName(source)
-    let pages = this.#pages.get(source.index)
-    const existing = pages?.byName.get(name)
-    if (existing !== undefined) this.#remove(existing)
-    pages = this.#pages.get(source.index)
-    if (pages === undefined) {
-      pages = { byName: new Map(), byRange: new IntervalMap() }
-      this.#pages.set(source.index, pages)
-    }
     const { index, range, order } = source
+    const name = nameOf(range.from)
+    const existing = this.#pages.get(index)?.byStart[order].get(name)
+    if (existing !== undefined) this.#remove(existing)
+    let pages = this.#pages.get(index)
+    if (pages === undefined) {
+      pages = { byStart: { asc: new Map(), desc: new Map() }, byRange: new IntervalMap() }
+      this.#pages.set(index, pages)
+    }
     const entries = rows.map(({ key, id }) => ({ key, id }))
     const links = { newer: undefined, older: undefined }
     const item: PageItem = { kind: 'page', index, range, order, name, ts: at, entries, exhausted, sizeBytes, ...links }
-    pages.byName.set(name, item)
+    pages.byStart[order].set(name, item)
     pages.byRange.add(range, item)
     this.#items.add(item)
     this.#evict()
@@ -145,7 +160,8 @@ export class ReadCache {
   forgetIndexes(indexes: Iterable<IndexId>): void {
     this.#generation += 1
     for (const index of indexes) {
-      for (const item of this.#pages.get(index)?.byName.values() ?? []) this.#items.remove(item)
+      const { byStart } = this.#pages.get(index) ?? {}
+      for (const item of [...(byStart?.asc.values() ?? []), ...(byStart?.desc.values() ?? [])]) this.#items.remove(item)
       this.#pages.delete(index)
     }
   }
@@ -190,9 +206,9 @@ export class ReadCache {
       return
     }
     const pages = this.#pages.get(item.index)
-    pages?.byName.delete(item.name)
+    pages?.byStart[item.order].delete(item.name)
     pages?.byRange.remove(item.range, item)
-    if (pages?.byName.size === 0) this.#pages.delete(item.index)
+    if (pages?.byRange.isEmpty === true) this.#pages.delete(item.index)
   }
 
   #dropPages(index: IndexId, key: Uint8Array): void {
@@ -234,10 +250,6 @@ function sizeOfPage({ from, to }: KeyRange, rows: readonly ScanRow[]): number {
   let sizeBytes = 2 * itemOverheadBytes + 2 * (from.length + (to?.length ?? 0))
   for (const { key } of rows) sizeBytes += itemOverheadBytes + key.length
   return sizeBytes
-}
-
-function pageName({ range: { from, to }, order }: PageSource): string {
-  return to === undefined ? `${order}:${nameOf(from)}` : `${order}${from.length}:${nameOf(from)}${nameOf(to)}`
 }
 
 function contains({ from, to }: KeyRange, key: Uint8Array): boolean {
