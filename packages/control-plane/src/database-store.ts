@@ -1,5 +1,12 @@
 /** The control plane's records as documents of a database: the same engine, storage and backup as deployments have. */
-import { Collection, Database, RetentionWorker, type DatabaseDependencies, type SystemTable, type Transaction } from '@concave/database'
+import {
+  Collection,
+  Database,
+  RetentionWorker,
+  type DatabaseDependencies,
+  type SystemTable,
+  type Transaction,
+} from '@concave/database'
 import { tableIndexes, type Records, type TableName } from './records.ts'
 import type { OpenStore, Store, TableWriter, Writer } from './store.ts'
 

@@ -61,6 +61,8 @@ test('other schemes and user tokens get a code that says what to do', async () =
 
 test('a read-only key cannot write', async () => {
   const reader: AdminIdentity = await access.requireAdmin('Convex reader')
-  expect(() => requireWrite(reader, 'ReadOnlyAdminKey')).toThrow('You do not have permission to perform this operation.')
+  expect(() => requireWrite(reader, 'ReadOnlyAdminKey')).toThrow(
+    'You do not have permission to perform this operation.',
+  )
   expect(() => requireWrite({ ...reader, isReadOnly: false }, 'ReadOnlyAdminKey')).not.toThrow()
 })

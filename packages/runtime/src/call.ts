@@ -3,13 +3,13 @@ import { CatchableError, type ExecuteOutcome, type ExecuteRequest, type Executio
 import type { ErrorDescription } from './isolate-interface.ts'
 import { runtimeLimits } from './limits.ts'
 import {
+  decodeEnd,
   decodeNotes,
+  decodeRunLogs,
+  encodeInvoke,
   frameKinds,
-  type EndHeader,
   type Frame,
-  type InvokeHeader,
   type NestedHeader,
-  type RunLogs,
 } from './protocol.ts'
 import type { RunnerExit, RunnerProcess } from './runner-process.ts'
 import { renderError } from './source-frames.ts'
@@ -63,7 +63,7 @@ export class Call {
     runner.onFrame = (frame) => this.#receive(frame)
     runner.onExit = (exit) => this.#lose(exit)
     loadVersions(runner, request)
-    const header: InvokeHeader = {
+    const invoke = encodeInvoke({
       codeVersion: request.code.version,
       envVersion: request.env.version,
       modulePath: request.modulePath,
@@ -72,8 +72,9 @@ export class Call {
       seed: request.seed,
       nowMs: request.nowMs,
       forceFresh: options.forceFresh,
-    }
-    runner.send(frameKinds.invoke, [JSON.stringify(header), request.argsText])
+      argsText: request.argsText,
+    })
+    runner.send(frameKinds.invoke, invoke)
     this.#time.resume()
     const exit = runner.exit
     if (exit !== undefined) this.#lose(exit)
@@ -112,17 +113,27 @@ export class Call {
     this.#time.pause()
     this.#hostWasCalled = true
     this.#hostCallStartedMs = this.#clock.monotonicMs()
-    this.#answer(frame).then(
-      (texts) => this.#reply(frameKinds.replyOk, texts),
-      (error: unknown) => this.#replyError(error),
-    )
+    void this.#serve(frame)
+  }
+
+  async #serve(frame: Frame): Promise<void> {
+    let texts: readonly string[]
+    try {
+      texts = frame.kind === frameKinds.syscall ? [await this.#syscall(frame)] : await this.#answer(frame)
+    } catch (error) {
+      this.#replyError(error)
+      return
+    }
+    this.#reply(frameKinds.replyOk, texts)
+  }
+
+  #syscall(frame: Frame): Promise<string> {
+    return this.#host.syscall(frame.texts[1] ?? '', frame.texts[2] ?? '')
   }
 
   async #answer(frame: Frame): Promise<readonly string[]> {
     const [, first = '', second = ''] = frame.texts
     switch (frame.kind) {
-      case frameKinds.syscall:
-        return [await this.#host.syscall(first, second)]
       case frameKinds.nextPage: {
         const page = await this.#host.nextPage(Number(first), frame.texts[2])
         return [page.done ? '1' : '0', ...page.rows]
@@ -132,7 +143,7 @@ export class Call {
         return [JSON.stringify(header satisfies NestedHeader), argsText]
       }
       case frameKinds.endNested: {
-        const header = JSON.parse(first) as EndHeader
+        const header = decodeEnd(first)
         if (header.kind === 'success') return [await this.#host.endNested({ kind: 'success', resultText: second })]
         assert(header.kind === 'userError', `A nested call ended with ${header.kind}.`)
         return [await this.#host.endNested({ kind: 'userError', ...this.#describe(header.error) })]
@@ -167,8 +178,8 @@ export class Call {
   #readDone(frame: Frame): CallEnd {
     const [, headerText = '', resultText = '', logsText = '', tier] = frame.texts
     this.#tier = tier
-    const header = JSON.parse(headerText) as EndHeader
-    const logs = JSON.parse(logsText) as RunLogs
+    const header = decodeEnd(headerText)
+    const logs = decodeRunLogs(logsText)
     switch (header.kind) {
       case 'success':
         return { kind: 'outcome', outcome: { kind: 'success', resultText, ...logs } }
@@ -203,6 +214,7 @@ export class Call {
   }
 
   #takeNotes(text: string): void {
+    if (text === '') return
     for (const note of decodeNotes(text)) {
       if (note.kind === 'consumed') this.#host.consumed(note.queryId, note.rows)
       else this.#host.closeCursor(note.queryId)

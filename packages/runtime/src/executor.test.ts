@@ -277,6 +277,66 @@ describe('cursors', () => {
     ])
   })
 
+  test('look again after the last row if the function has written since', async () => {
+    const code = sampleCode({
+      'a.js': `export const f = mutation(async () => { const id = open(); await next(id); const before = await next(id); await call('1.0/insert'); return [before.done, (await next(id)).value.n] })`,
+    })
+    let pages = 0
+    const host = new ScriptedHost({ answers: { '1.0/insert': () => ({}) } })
+    host.nextPage = async () => ({ rows: [`{"n":${++pages}}`], done: true })
+    expect(resultOf(await executor.execute(sampleRequest(code, 'f', { udfType: 'mutation' }), host))).toEqual([true, 2])
+    expect(host.events).toEqual(['consumed 0 1', '1.0/insert', 'consumed 0 1'])
+  })
+
+  test('that never asked for a row, or were closed, are not known any more', async () => {
+    const code = sampleCode({
+      'a.js': `export const f = query(async () => { const [a, b] = [open(), open()]; await next(b); const closed = [close(a), close(a), close(b), close('x')]; return [closed, await call('1.0/get'), await next(b).catch((e) => e.message)] })`,
+    })
+    const host = new ScriptedHost({ pages: [['{"n":1}']], answers: { '1.0/get': () => 'doc' } })
+    const message = 'in-progress query not found'
+    expect(resultOf(await executor.execute(sampleRequest(code, 'f'), host))).toEqual([
+      [true, false, true, false],
+      'doc',
+      message,
+    ])
+    expect(host.events).toEqual(['page 1 first', 'consumed 1 1', 'closed 1', '1.0/get'])
+  })
+
+  test('of a nested call are others than those of its caller', async () => {
+    const code = sampleCode({
+      'a.js': `
+        export const outer = query(async () => { const id = open(); await next(id); await call('1.0/runUdf'); await call('1.0/runUdf'); return [(await next(id)).value.n, close(id)] })
+        export const inner = query(async () => { const id = open(); const { value } = await next(id); close(id); return value.n })`,
+    })
+    const inner: NestedCall = {
+      udfType: 'query',
+      modulePath: 'a.js',
+      exportName: 'inner',
+      argsText: '[{}]',
+      seed: '33'.repeat(32),
+      udfPath: 'a:inner',
+    }
+    const host = new ScriptedHost({ pages: [rows], nested: () => inner })
+    expect(resultOf(await executor.execute(sampleRequest(code, 'outer'), host))).toEqual([2, true])
+    const [first, second] = [2 ** 32, 2 ** 33]
+    expect(host.events).toEqual([
+      'page 0 first',
+      'consumed 0 1',
+      'begin nested',
+      `page ${first} first`,
+      `consumed ${first} 1`,
+      `closed ${first}`,
+      'end nested success',
+      'begin nested',
+      `page ${second} first`,
+      `consumed ${second} 1`,
+      `closed ${second}`,
+      'end nested success',
+      'consumed 0 2',
+      'closed 0',
+    ])
+  })
+
   test('refuse an id that is not open', async () => {
     const code = sampleCode({ 'a.js': 'export const f = query(() => next(5))' })
     expect(resultOf(await executor.execute(sampleRequest(code, 'f'), new ScriptedHost()))).toMatch(

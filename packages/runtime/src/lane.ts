@@ -20,6 +20,8 @@ type Worker = {
   /** Undefined while it waits for work. */
   call: Call | undefined
   startedMs: number
+  /** Set while it waits to make a context ahead. */
+  cancelPrepare: (() => void) | undefined
 }
 
 const checkIntervalMs = 200
@@ -149,7 +151,7 @@ export class Lane {
     try {
       const runner = await this.#pool.take()
       if (this.#isClosed) await runner.close()
-      else this.#workers.push({ runner, call: undefined, startedMs: 0 })
+      else this.#workers.push({ runner, call: undefined, startedMs: 0, cancelPrepare: undefined })
     } catch (error) {
       this.#log.error({ err: error, lane: this.#name }, 'No runner could be had.')
       if (this.#workers.length === 0) for (const job of this.#queue.splice(0)) job.deferred.reject(new Internal(error))
@@ -162,6 +164,8 @@ export class Lane {
   async #run(worker: Worker, job: Job): Promise<void> {
     const { request, host, deferred } = job
     const graph = graphText(request)
+    worker.cancelPrepare?.()
+    worker.cancelPrepare = undefined
     worker.startedMs = this.#clock.monotonicMs()
     const call = new Call({
       runner: worker.runner,
@@ -183,8 +187,10 @@ export class Lane {
     this.#lastUsedMs = this.#clock.monotonicMs()
     if (this.#isClosed) return
     this.#pump()
-    if (this.#queue.length === 0 && worker.runner.isAlive && worker.call === undefined)
-      this.#prepareNext(worker, request)
+    // Any other context waits for its next call anyhow; that of a graph known to keep state must be new.
+    if (call.usedFreshRealm && worker.call === undefined && !this.#statefulGraphs.has(graph)) {
+      this.#prepareWhenIdle(worker, request)
+    }
   }
 
   /** Puts the job first in the queue again; the host has to start over if it has been called. */
@@ -204,14 +210,18 @@ export class Lane {
   }
 
   /** In idle time the runner makes a context for the next call of the same module. */
-  #prepareNext(worker: Worker, request: ExecuteRequest): void {
-    loadVersions(worker.runner, request)
-    const key: GraphKey = {
-      codeVersion: request.code.version,
-      envVersion: request.env.version,
-      modulePath: request.modulePath,
-    }
-    worker.runner.send(frameKinds.prepare, [JSON.stringify(key)])
+  #prepareWhenIdle(worker: Worker, request: ExecuteRequest): void {
+    worker.cancelPrepare = this.#timers.after(runtimeLimits.prepareAfterIdleMs, () => {
+      worker.cancelPrepare = undefined
+      if (!worker.runner.isAlive) return
+      loadVersions(worker.runner, request)
+      const key: GraphKey = {
+        codeVersion: request.code.version,
+        envVersion: request.env.version,
+        modulePath: request.modulePath,
+      }
+      worker.runner.send(frameKinds.prepare, [JSON.stringify(key)])
+    })
   }
 
   /** One timer for all calls of the lane, armed while any runs. */

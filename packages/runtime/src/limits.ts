@@ -24,6 +24,8 @@ export const runtimeLimits = {
   warmRunners: 2,
   /** A call that has run for so long lets waiting ones go to a further runner. */
   spillAfterMs: 20,
+  /** A runner without work for so long makes a context ahead; sooner, that could be in the next call's way. */
+  prepareAfterIdleMs: 2,
   maxRunnersPerLane: 2,
   maxQueuedPerLane: 512,
   /** A deployment without calls for so long gives its runners up. */

@@ -1,6 +1,18 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { encodeFrame, FrameParser, frameKinds, type Frame, type FrameKind } from './protocol.ts'
+import {
+  decodeInvoke,
+  decodeNotes,
+  encodeFrame,
+  encodeInvoke,
+  encodeNotes,
+  FrameParser,
+  frameKinds,
+  type CursorNote,
+  type Frame,
+  type FrameKind,
+  type Invoke,
+} from './protocol.ts'
 
 const frames = fc.array(
   fc.record({
@@ -29,4 +41,47 @@ test('a frame above the limit is refused before it is read', () => {
   const parser = new FrameParser({ maxFrameBytes: 100 })
   const frame = encodeFrame(frameKinds.done, ['x'.repeat(200)])
   expect(() => parser.push(frame.subarray(0, 8))).toThrow('above the limit of 100')
+})
+
+test('a text that ends or begins with half a character keeps its place in the frame', () => {
+  const [high, low] = ['\ud83d', '\ude00']
+  const [frame] = new FrameParser({ maxFrameBytes: 100 }).push(encodeFrame(frameKinds.done, [high, low, high, 'x']))
+  expect(frame?.texts).toEqual([high, low, '\ufffd', 'x'])
+})
+
+test('a frame whose lengths are lies is still only texts', () => {
+  const frame = encodeFrame(frameKinds.done, ['ab', 'c'])
+  frame.writeUInt32LE(0xffff_ffff, 7)
+  expect(new FrameParser({ maxFrameBytes: 100 }).push(frame)).toEqual([{ kind: frameKinds.done, texts: ['abc', ''] }])
+  frame.writeUInt16LE(0xffff, 5)
+  expect(() => new FrameParser({ maxFrameBytes: 100 }).push(frame)).toThrow(RangeError)
+})
+
+test('notes come back as they were', () => {
+  const queryId = fc.nat()
+  const note: fc.Arbitrary<CursorNote> = fc.oneof(
+    fc.record({ kind: fc.constant('consumed' as const), queryId, rows: fc.nat() }),
+    fc.record({ kind: fc.constant('closed' as const), queryId }),
+  )
+  fc.assert(
+    fc.property(fc.array(note), (notes) => {
+      expect(decodeNotes(encodeNotes(notes))).toEqual(notes)
+    }),
+  )
+})
+
+test('an invocation comes back as it was', () => {
+  const invoke: Invoke = {
+    codeVersion: 'c1',
+    envVersion: 'e1',
+    modulePath: 'a/b.js',
+    udfType: 'mutation',
+    exportName: 'send',
+    seed: '0f'.repeat(32),
+    nowMs: 1_700_000_000_123,
+    forceFresh: true,
+    argsText: '[{"text":"ä\\n"}]',
+  }
+  expect(decodeInvoke(encodeInvoke(invoke))).toEqual(invoke)
+  expect(decodeInvoke(encodeInvoke({ ...invoke, forceFresh: false }))).toMatchObject({ forceFresh: false })
 })

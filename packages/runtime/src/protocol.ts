@@ -2,7 +2,8 @@
  * Frames between the supervisor and a runner on the inherited socket. A frame is a kind and a list of texts: texts
  * pass through as they are, so that documents and arguments are never parsed on the way.
  *
- * Layout, little endian: u32 length of the rest, u8 kind, u16 number of texts, then per text u32 byte length and UTF-8.
+ * Layout, little endian: u32 length of the rest, u8 kind, u16 number of texts, u32 length of each text in UTF-16 code
+ * units, then all texts as one piece of UTF-8: one crossing into the engine each way, however many texts there are.
  */
 import type { LogLine, Observed } from './execution.ts'
 import type { ErrorDescription, Inspection } from './isolate-interface.ts'
@@ -37,38 +38,32 @@ export type Frame = { readonly kind: number; readonly texts: readonly string[] }
 const headerBytes = 7
 
 export function encodeFrame(kind: FrameKind, texts: readonly string[]): Buffer {
-  const lengths: number[] = []
-  let total = headerBytes
-  for (const text of texts) {
-    const length = Buffer.byteLength(text)
-    lengths.push(length)
-    total += 4 + length
-  }
-  const frame = Buffer.allocUnsafe(total)
-  frame.writeUInt32LE(total - 4, 0)
+  let joined = ''
+  for (const text of texts) joined += text
+  const start = headerBytes + 4 * texts.length
+  const frame = Buffer.allocUnsafe(start + Buffer.byteLength(joined))
+  frame.writeUInt32LE(frame.length - 4, 0)
   frame[4] = kind
   frame.writeUInt16LE(texts.length, 5)
-  let offset = headerBytes
-  for (let i = 0; i < texts.length; i++) {
-    const length = lengths[i] as number
-    frame.writeUInt32LE(length, offset)
-    frame.write(texts[i] as string, offset + 4, length, 'utf8')
-    offset += 4 + length
-  }
+  for (let i = 0; i < texts.length; i++) frame.writeUInt32LE((texts[i] as string).length, headerBytes + 4 * i)
+  frame.write(joined, start, 'utf8')
   return frame
 }
 
 /** Decodes a frame without its leading length. */
 export function decodeFrame(body: Buffer): Frame {
+  const kind = body[0] as number
   const count = body.readUInt16LE(1)
+  const joined = body.toString('utf8', 3 + 4 * count)
+  if (count === 1) return { kind, texts: [joined] }
   const texts: string[] = []
-  let offset = 3
+  let start = 0
   for (let i = 0; i < count; i++) {
-    const length = body.readUInt32LE(offset)
-    texts.push(body.toString('utf8', offset + 4, offset + 4 + length))
-    offset += 4 + length
+    const end = start + body.readUInt32LE(3 + 4 * i)
+    texts.push(joined.slice(start, end))
+    start = end
   }
-  return { kind: body[0] as number, texts }
+  return { kind, texts }
 }
 
 /** Cuts a byte stream into frames. Refuses frames above `maxFrameBytes`: the other side may be hostile. */
@@ -83,6 +78,14 @@ export class FrameParser {
 
   /** Adds bytes and returns the frames completed by them. */
   push(chunk: Buffer): Frame[] {
+    // Nearly always a chunk is one frame.
+    if (
+      this.#pendingBytes === 0 &&
+      chunk.length >= 4 &&
+      chunk.length === 4 + this.#checkLength(chunk.readUInt32LE(0))
+    ) {
+      return [decodeFrame(chunk.subarray(4))]
+    }
     this.#pending.push(chunk)
     this.#pendingBytes += chunk.length
     if (this.#pendingBytes < this.#neededBytes()) return []
@@ -124,13 +127,23 @@ export type CursorNote =
   | { readonly kind: 'consumed'; readonly queryId: number; readonly rows: number }
   | { readonly kind: 'closed'; readonly queryId: number }
 
-/** Most messages carry no note: the empty text means none. */
+/** Joined by commas: `queryId:rows` for rows consumed, `queryId` for a cursor closed. Most messages carry no note. */
 export function encodeNotes(notes: readonly CursorNote[]): string {
-  return notes.length === 0 ? '' : JSON.stringify(notes)
+  let text = ''
+  for (const note of notes) {
+    if (text !== '') text += ','
+    text += note.kind === 'consumed' ? `${note.queryId}:${note.rows}` : note.queryId
+  }
+  return text
 }
 
 export function decodeNotes(text: string): readonly CursorNote[] {
-  return text === '' ? [] : (JSON.parse(text) as CursorNote[])
+  if (text === '') return []
+  return text.split(',').map((part) => {
+    const colon = part.indexOf(':')
+    if (colon < 0) return { kind: 'closed', queryId: Number(part) }
+    return { kind: 'consumed', queryId: Number(part.slice(0, colon)), rows: Number(part.slice(colon + 1)) }
+  })
 }
 
 /** First text of `boot`; then the isolate script, and its V8 snapshot in base64 or the empty text. */
@@ -154,14 +167,55 @@ export type LoadCodeHeader = { readonly version: string; readonly importSeed: st
 /** First text of `prepare`. */
 export type GraphKey = { readonly codeVersion: string; readonly envVersion: string; readonly modulePath: string }
 
-/** First text of `invoke`; the second is the text of the arguments. */
-export type InvokeHeader = GraphKey & {
+/** Of one call, as positional texts: every call has one, and JSON would cost more than all the rest of the frame. */
+export type Invoke = GraphKey & {
   readonly udfType: 'query' | 'mutation'
   readonly exportName: string
   readonly seed: string
   readonly nowMs: number
   /** The supervisor knows that this graph writes to frozen state. */
   readonly forceFresh: boolean
+  readonly argsText: string
+}
+
+export function encodeInvoke(invoke: Invoke): readonly string[] {
+  const { codeVersion, envVersion, modulePath, udfType, exportName, seed, nowMs, forceFresh, argsText } = invoke
+  return [
+    codeVersion,
+    envVersion,
+    modulePath,
+    udfType,
+    exportName,
+    seed,
+    String(nowMs),
+    forceFresh ? '1' : '0',
+    argsText,
+  ]
+}
+
+export function decodeInvoke(texts: readonly string[]): Invoke {
+  const [codeVersion, envVersion, modulePath, udfType, exportName, seed, nowMs, forceFresh, argsText] = texts as [
+    string,
+    string,
+    string,
+    Invoke['udfType'],
+    string,
+    string,
+    string,
+    string,
+    string,
+  ]
+  return {
+    codeVersion,
+    envVersion,
+    modulePath,
+    udfType,
+    exportName,
+    seed,
+    nowMs: Number(nowMs),
+    forceFresh: forceFresh === '1',
+    argsText,
+  }
 }
 
 /** First text of the reply to `beginNested`; the second is the text of the arguments. */
@@ -186,6 +240,15 @@ export type EndHeader =
   | { readonly kind: 'outOfMemory' }
   | { readonly kind: 'aborted' }
 
+/** Most functions succeed: the empty text says so. */
+export function encodeEnd(header: EndHeader): string {
+  return header.kind === 'success' ? '' : JSON.stringify(header)
+}
+
+export function decodeEnd(text: string): EndHeader {
+  return text === '' ? { kind: 'success' } : (JSON.parse(text) as EndHeader)
+}
+
 /** What the isolate recorded during one phase. */
 export type CallLogs = {
   readonly logLines: readonly LogLine[]
@@ -195,6 +258,17 @@ export type CallLogs = {
 
 /** Fourth text of `done`. */
 export type RunLogs = Omit<CallLogs, 'frozenWrite'>
+
+/** Most calls log and observe nothing: the empty text says so. */
+export function encodeRunLogs(logs: RunLogs): string {
+  const { logLines, observed } = logs
+  const isEmpty = logLines.length === 0 && !observed.time && observed.env.length === 0
+  return isEmpty ? '' : JSON.stringify(logs)
+}
+
+export function decodeRunLogs(text: string): RunLogs {
+  return text === '' ? { logLines: [], observed: { time: false, env: [] } } : (JSON.parse(text) as RunLogs)
+}
 
 /** First text of `analyze`. */
 export type AnalyzeHeader = GraphKey & { readonly inspections: readonly Inspection[] }

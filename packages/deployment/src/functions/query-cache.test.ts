@@ -20,7 +20,7 @@ class Watch {
     }
   }
   invalidate(): void {
-    for (const listener of [...this.open]) listener()
+    for (const listener of this.open) listener()
   }
 }
 
@@ -28,7 +28,10 @@ let nowMs = 0
 const clock = { nowMs: () => nowMs, nowNs: () => 0n, monotonicMs: () => nowMs }
 const openCache = (maxBytes = 1_000_000) => new QueryCache({ clock, maxBytes, timeDependentMs: 17_000 })
 
-function result(watch: Watch, options: { ts?: bigint; dependsOnTime?: boolean; valueText?: string } = {}): SharedResult {
+function result(
+  watch: Watch,
+  options: { ts?: bigint; dependsOnTime?: boolean; valueText?: string } = {},
+): SharedResult {
   return new SharedResult({
     outcome: { kind: 'success', valueText: options.valueText ?? '1', logLines: [] },
     journal: null,

@@ -61,7 +61,13 @@ test('can be restricted to one request', async () => {
 test('a poll ends empty when its caller goes away', async () => {
   const log = new FunctionLog({ clock, capacity: 10 })
   const gone = new AbortController()
-  const waiting = log.poll({ cursor: 9000, requestId: undefined, structured: true, timeoutMs: 60_000, signal: gone.signal })
+  const waiting = log.poll({
+    cursor: 9000,
+    requestId: undefined,
+    structured: true,
+    timeoutMs: 60_000,
+    signal: gone.signal,
+  })
   gone.abort()
   expect(await waiting).toEqual({ entries: [], newCursor: 9000 })
 })

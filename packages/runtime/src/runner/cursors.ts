@@ -22,16 +22,13 @@ export class Cursors {
   readonly #open = new Map<number, Cursor>()
   readonly #loadPage: (queryId: number, query: string | undefined) => Page
   #notes: CursorNote[] = []
-  #nextId = 0
 
   constructor(loadPage: (queryId: number, query: string | undefined) => Page) {
     this.#loadPage = loadPage
   }
 
-  open(query: string): number {
-    const queryId = this.#nextId++
+  open(queryId: number, query: string): void {
     this.#open.set(queryId, { query, rows: [], taken: 0, reported: 0, done: false })
-    return queryId
   }
 
   /** The next row, `null` at the end, undefined if there is no such cursor. */
@@ -50,14 +47,19 @@ export class Cursors {
     return cursor.rows[cursor.taken++] as string
   }
 
-  close(queryId: number): boolean {
+  /** The row just taken was the last, unless something is written before the next one is asked for. */
+  isExhausted(queryId: number): boolean {
     const cursor = this.#open.get(queryId)
-    if (cursor === undefined) return false
+    return cursor !== undefined && cursor.done && cursor.taken === cursor.rows.length
+  }
+
+  close(queryId: number): void {
+    const cursor = this.#open.get(queryId)
+    if (cursor === undefined) return
     this.#report(queryId, cursor)
     this.#open.delete(queryId)
     // A cursor that never asked for a page is not known to the supervisor.
     if (cursor.query === undefined) this.#notes.push({ kind: 'closed', queryId })
-    return true
   }
 
   /** What to tell the supervisor before anything else. */

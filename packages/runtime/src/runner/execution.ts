@@ -1,23 +1,23 @@
-import ivm from 'isolated-vm'
 import type { LogLine, ReuseTier } from '../execution.ts'
 import type { ErrorDescription } from '../isolate-interface.ts'
 import {
+  encodeEnd,
   encodeNotes,
+  encodeRunLogs,
   frameKinds,
   type CallLogs,
   type EndHeader,
   type Frame,
   type FrameKind,
   type GraphKey,
-  type InvokeHeader,
+  type Invoke,
   type NestedHeader,
-  type RunLogs,
 } from '../protocol.ts'
 import type { BlockingChannel } from './blocking-channel.ts'
 import { describeCopiedError } from './copied-error.ts'
 import { Cursors, type Page } from './cursors.ts'
 import type { IsolateSlot } from './isolate-slot.ts'
-import { Realm } from './realm.ts'
+import { noLogs, Realm, type CallEnd } from './realm.ts'
 
 /** Syscalls that cannot change what an open cursor would read next. */
 const readOps: ReadonlySet<string> = new Set([
@@ -39,6 +39,9 @@ const readOps: ReadonlySet<string> = new Set([
   '1.0/auditLog',
 ])
 
+/** Cursors of all functions of an execution are told apart by their ids alone. */
+const queryIdsPerFunction = 2 ** 32
+
 type Call = {
   readonly udfType: 'query' | 'mutation'
   readonly exportName: string
@@ -50,17 +53,16 @@ type Call = {
 /** How one function of the execution ended, with its result's text if it succeeded. */
 type End = { readonly header: EndHeader; readonly resultText: string; readonly logs: CallLogs }
 
-const noLogs: CallLogs = { logLines: [], observed: { time: false, env: [] }, frozenWrite: false }
-
 /** One top-level execution with the calls nested in it. Every syscall is one blocking round trip at most. */
 export class Execution {
   readonly #channel: BlockingChannel
   readonly #getSlot: (depth: number) => IsolateSlot
-  readonly #invoke: InvokeHeader
+  readonly #invoke: Invoke
   readonly #cursors: Cursors
   readonly #nestedLogs: LogLine[] = []
   readonly #observedEnv = new Set<string>()
   #observedTime = false
+  #startedFunctions = 0
   /** Of the realm of the outermost function. */
   #tier: ReuseTier = 'fresh'
   /** Set once nothing may go on: the execution ends as this says, whatever user code does. */
@@ -69,7 +71,7 @@ export class Execution {
   constructor(options: {
     readonly channel: BlockingChannel
     readonly getSlot: (depth: number) => IsolateSlot
-    readonly invoke: InvokeHeader
+    readonly invoke: Invoke
   }) {
     this.#channel = options.channel
     this.#getSlot = options.getSlot
@@ -78,19 +80,16 @@ export class Execution {
   }
 
   /** Runs the function and sends `done`. */
-  run(argsText: string): void {
-    const { udfType, exportName, seed, nowMs } = this.#invoke
-    const end = this.#runAt(0, this.#invoke, { udfType, exportName, argsText, seed, nowMs })
+  run(): void {
+    const end = this.#runAt(0, this.#invoke, this.#invoke)
     this.#noteLogs(end.logs)
-    const logs: RunLogs = {
-      logLines: mergeByTime(end.logs.logLines, this.#nestedLogs),
-      observed: { time: this.#observedTime, env: [...this.#observedEnv] },
-    }
+    const logLines = mergeByTime(end.logs.logLines, this.#nestedLogs)
+    const observed = { time: this.#observedTime, env: [...this.#observedEnv] }
     this.#channel.send(frameKinds.done, [
       this.#takeNotes(),
-      JSON.stringify(this.#fatal ?? end.header),
+      encodeEnd(this.#fatal ?? end.header),
       end.resultText,
-      JSON.stringify(logs),
+      encodeRunLogs({ logLines, observed }),
       this.#tier,
     ])
   }
@@ -99,18 +98,18 @@ export class Execution {
     const slot = this.#getSlot(depth)
     if (slot.isDisposed) slot.renew()
     let realm: Realm | undefined
-    let settled: { readonly ok: boolean; readonly text: string } | undefined
-    const onSettled = new ivm.Callback((ok: boolean, text: string) => {
-      settled = { ok, text }
-    })
-    slot.host = (op, argsJson) => this.#answer(depth, call.udfType, op, argsJson)
+    slot.host = (op, argsText, opened, closed) => {
+      if (closed !== undefined) this.#closeCursors(closed)
+      return this.#answer(depth, call.udfType, op, argsText, opened)
+    }
+    const firstQueryId = this.#startedFunctions++ * queryIdsPerFunction
     let thrown: unknown
     try {
       const taken = slot.take(key, this.#invoke.forceFresh)
       if (!(taken instanceof Realm)) return { ...failed(taken.error), logs: taken.logs }
       realm = taken
       if (depth === 0) this.#tier = realm.tier
-      realm.invoke(call, onSettled)
+      realm.invoke(call, firstQueryId)
     } catch (error) {
       thrown = error
     } finally {
@@ -121,7 +120,8 @@ export class Execution {
       this.#fatal ??= { kind: 'outOfMemory' }
       return { header: this.#fatal, resultText: '', logs: noLogs }
     }
-    const logs = realm === undefined ? noLogs : realm.endCall()
+    const { settled, closed, logs }: CallEnd = realm?.endCall() ?? { settled: undefined, closed: '', logs: noLogs }
+    this.#closeCursors(closed)
     const end = this.#endOf(realm, settled, thrown, logs)
     const clean = thrown === undefined && settled !== undefined
     const mayReuse = clean && this.#fatal === undefined && (realm?.tier === 'stateless' || settled?.ok === true)
@@ -129,12 +129,7 @@ export class Execution {
     return end
   }
 
-  #endOf(
-    realm: Realm | undefined,
-    settled: { readonly ok: boolean; readonly text: string } | undefined,
-    thrown: unknown,
-    logs: CallLogs,
-  ): End {
+  #endOf(realm: Realm | undefined, settled: CallEnd['settled'], thrown: unknown, logs: CallLogs): End {
     if (realm?.tier === 'stateless' && this.#wroteToFrozen(settled, logs)) {
       this.#fatal ??= { kind: 'notStateless' }
       return { header: this.#fatal, resultText: '', logs }
@@ -147,25 +142,17 @@ export class Execution {
   }
 
   /** Noticed by the isolate's own code even if user code caught the error, otherwise by the error itself. */
-  #wroteToFrozen(settled: { readonly ok: boolean; readonly text: string } | undefined, logs: CallLogs): boolean {
+  #wroteToFrozen(settled: CallEnd['settled'], logs: CallLogs): boolean {
     if (logs.frozenWrite) return true
     return settled?.ok === false && (JSON.parse(settled.text) as ErrorDescription).frozenWrite
   }
 
   /** Answers one syscall of the function at `depth`. */
-  #answer(depth: number, udfType: 'query' | 'mutation', op: string, argsJson: string): string {
+  #answer(depth: number, udfType: 'query' | 'mutation', op: string, argsJson: string, opened?: string): string {
     if (this.#fatal !== undefined) return this.#stop(depth)
     switch (op) {
-      case '1.0/queryStream': {
-        const query: unknown = (JSON.parse(argsJson) as { query?: unknown }).query
-        return `0{"queryId":${this.#cursors.open(JSON.stringify(query))}}`
-      }
       case '1.0/queryStreamNext':
-        return this.#answerNext(depth, argsJson)
-      case '1.0/queryCleanup': {
-        const { queryId } = JSON.parse(argsJson) as { queryId: number }
-        return `0${this.#cursors.close(queryId)}`
-      }
+        return this.#answerNext(depth, argsJson, opened)
       case '1.0/runUdf':
         return this.#answerNested(depth, udfType, argsJson)
       default: {
@@ -176,12 +163,22 @@ export class Execution {
     }
   }
 
-  #answerNext(depth: number, argsJson: string): string {
+  #closeCursors(ids: string): void {
+    if (ids === '') return
+    for (const id of ids.split(',')) this.#cursors.close(Number(id))
+  }
+
+  #answerNext(depth: number, argsJson: string, opened: string | undefined): string {
     const { queryId } = JSON.parse(argsJson) as { queryId: number }
+    if (opened !== undefined && opened !== '') {
+      const query: unknown = (JSON.parse(opened) as { query?: unknown }).query
+      this.#cursors.open(queryId, JSON.stringify(query))
+    }
     try {
       const row = this.#cursors.next(queryId)
       if (row === undefined) return `1${JSON.stringify({ message: 'in-progress query not found' })}`
-      return row === null ? '0{"value":null,"done":true}' : `0{"value":${row},"done":false}`
+      if (row === null) return '0{"value":null,"done":true}'
+      return `${this.#cursors.isExhausted(queryId) ? 2 : 0}{"value":${row},"done":false}`
     } catch (error) {
       if (error instanceof Refused) return this.#answerText(depth, error.frame)
       throw error
@@ -205,7 +202,7 @@ export class Execution {
     if (this.#fatal !== undefined) return this.#stop(depth)
     this.#noteLogs(end.logs)
     for (const line of end.logs.logLines) this.#nestedLogs.push({ ...line, udfPath: line.udfPath ?? header.udfPath })
-    this.#request(frameKinds.endNested, [JSON.stringify(end.header), end.resultText])
+    this.#request(frameKinds.endNested, [encodeEnd(end.header), end.resultText])
     return this.#answerText(depth, this.#channel.read())
   }
 

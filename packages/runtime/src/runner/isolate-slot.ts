@@ -1,11 +1,9 @@
 import ivm from 'isolated-vm'
+import type { GlueHost } from '../isolate-interface.ts'
 import type { GraphKey } from '../protocol.ts'
 import type { CodeStore } from './code-store.ts'
 import { Realm, type ImportFailure } from './realm.ts'
 import { runnerLimits } from './runner-limits.ts'
-
-/** Answers a syscall of the execution that runs in the slot; see `HostFunction`. */
-export type SlotHost = (op: string, argsJson: string) => string
 
 /**
  * One isolate and the realms that wait in it: made ahead, or proven reusable. Each depth of nesting has its own slot,
@@ -18,7 +16,7 @@ export class IsolateSlot {
   readonly #realms = new Map<string, Realm[]>()
   readonly #hostCallback: ivm.Callback
   #isolate: ivm.Isolate
-  #host: SlotHost | undefined
+  #host: GlueHost | undefined
   #waiting = 0
 
   constructor(options: {
@@ -29,14 +27,15 @@ export class IsolateSlot {
     this.#snapshot = options.snapshot
     this.#memoryMb = options.memoryMb
     this.#store = options.store
-    this.#hostCallback = new ivm.Callback((op: string, argsJson: string) => {
+    this.#hostCallback = new ivm.Callback((op: string, argsText: string, opened?: string, closed?: string) => {
       if (this.#host === undefined) throw new Error('No execution is running.')
-      return this.#host(op, argsJson)
+      return this.#host(op, argsText, opened, closed)
     })
     this.#isolate = this.#createIsolate()
   }
 
-  set host(host: SlotHost | undefined) {
+  /** Answers the syscalls of the execution that runs in the slot. */
+  set host(host: GlueHost | undefined) {
     this.#host = host
   }
 
@@ -126,11 +125,12 @@ export class IsolateSlot {
   }
 }
 
+/** Versions are hashes: the separator can only occur in the path, which comes last. */
 function graphText(key: GraphKey): string {
-  return JSON.stringify([key.codeVersion, key.envVersion, key.modulePath])
+  return `${key.codeVersion}\n${key.envVersion}\n${key.modulePath}`
 }
 
 function parseGraph(text: string): GraphKey {
-  const [codeVersion, envVersion, modulePath] = JSON.parse(text) as [string, string, string]
-  return { codeVersion, envVersion, modulePath }
+  const [codeVersion = '', envVersion = '', ...path] = text.split('\n')
+  return { codeVersion, envVersion, modulePath: path.join('\n') }
 }

@@ -2,14 +2,15 @@
  * The program of a runner: a disposable process that runs user code for one deployment and can do nothing else. It is
  * told everything over the inherited socket and answers there; there is no event loop.
  */
+import { setFlagsFromString } from 'node:v8'
 import ivm from 'isolated-vm'
 import {
+  decodeInvoke,
   frameKinds,
   type AnalyzeHeader,
   type BootHeader,
   type Frame,
   type GraphKey,
-  type InvokeHeader,
   type LoadCodeHeader,
 } from '../protocol.ts'
 import { readDataBytes } from '../sandbox/data-limit.ts'
@@ -22,6 +23,11 @@ import { IsolateSlot } from './isolate-slot.ts'
 import { runnerLimits } from './runner-limits.ts'
 
 const channelFd = 3
+
+// A runner lives for one deployment's few functions: code that is called hundreds of times will be called thousands of
+// times. The usual thresholds are 400 and 3000.
+setFlagsFromString('--invocation-count-for-maglev=200')
+setFlagsFromString('--invocation-count-for-turbofan=1500')
 
 const channel = new BlockingChannel(channelFd)
 const store = new CodeStore()
@@ -89,7 +95,7 @@ function handle(frame: Frame): void {
       store.dropEnv(first)
       return
     case frameKinds.invoke:
-      new Execution({ channel, getSlot, invoke: JSON.parse(first) as InvokeHeader }).run(second)
+      new Execution({ channel, getSlot, invoke: decodeInvoke(frame.texts) }).run()
       return
     case frameKinds.analyze:
       channel.send(frameKinds.analyzed, [JSON.stringify(analyzeModule(getSlot(0), JSON.parse(first) as AnalyzeHeader))])

@@ -1,6 +1,13 @@
 import type ivm from 'isolated-vm'
 import type { ReuseTier, UdfType } from '../execution.ts'
-import { glueMembers, type ErrorDescription, type GlueMember, type Inspection } from '../isolate-interface.ts'
+import {
+  decodeCallEnd,
+  glueMembers,
+  type CallEndTexts,
+  type ErrorDescription,
+  type GlueMember,
+  type Inspection,
+} from '../isolate-interface.ts'
 import type { CallLogs } from '../protocol.ts'
 import type { LoadedCode } from './code-store.ts'
 import { describeCopiedError } from './copied-error.ts'
@@ -8,6 +15,11 @@ import { evaluateGraph, type ModuleGraph } from './module-graph.ts'
 
 /** Import of the graph failed: no function of it can run. */
 export type ImportFailure = { readonly kind: 'importFailed'; readonly error: ErrorDescription; readonly logs: CallLogs }
+
+/** How a call ended, with what was logged and observed. */
+export type CallEnd = Pick<CallEndTexts, 'settled' | 'closed'> & { readonly logs: CallLogs }
+
+export const noLogs: CallLogs = { logLines: [], observed: { time: false, env: [] }, frozenWrite: false }
 
 type Members = Record<GlueMember, ivm.Reference>
 
@@ -21,7 +33,6 @@ export class Realm {
   readonly #members: Members
   readonly #graph: ModuleGraph
   readonly #importLogs: CallLogs
-  readonly #entryPath: string
   #servedCalls = 0
 
   private constructor(options: {
@@ -30,14 +41,12 @@ export class Realm {
     readonly graph: ModuleGraph
     readonly importLogs: CallLogs
     readonly tier: ReuseTier
-    readonly entryPath: string
   }) {
     this.#context = options.context
     this.#members = options.members
     this.#graph = options.graph
     this.#importLogs = options.importLogs
     this.tier = options.tier
-    this.#entryPath = options.entryPath
   }
 
   /** Makes a context from the isolate's snapshot and evaluates the graph of `entryPath` in it. */
@@ -58,12 +67,13 @@ export class Realm {
       graph = evaluateGraph({ isolate, context, code, entryPath: options.entryPath })
     } catch (error) {
       if (isolate.isDisposed) throw error
-      const logs = parseLogs(members.endCall)
+      const logs = JSON.parse(members.endImport.applySync(undefined, []) as string) as CallLogs
       const failure: ImportFailure = { kind: 'importFailed', error: describeCopiedError(error), logs }
       release(members, undefined, context)
       return failure
     }
-    const importLogs = parseLogs(members.endCall)
+    const importLogsText = members.endImport.applySync(undefined, [graph.namespace.derefInto(), options.entryPath])
+    const importLogs = JSON.parse(importLogsText as string) as CallLogs
     const tier = options.forceFresh ? 'fresh' : tierOf(code, graph)
     const frozen = tier === 'stateless' && freezeGraph(members.freeze, graph)
     return new Realm({
@@ -71,12 +81,11 @@ export class Realm {
       members,
       graph,
       importLogs,
-      entryPath: options.entryPath,
       tier: tier === 'stateless' && !frozen ? 'fresh' : tier,
     })
   }
 
-  /** Runs one function to completion. `onSettled` is not called if the returned promise never settles. */
+  /** Runs one function to completion; `endCall` tells how it ended. Its cursors count from `firstQueryId`. */
   invoke(
     call: {
       readonly udfType: UdfType
@@ -85,38 +94,28 @@ export class Realm {
       readonly seed: string
       readonly nowMs: number
     },
-    onSettled: ivm.Callback,
+    firstQueryId = 0,
   ): void {
     this.#servedCalls += 1
-    this.#members.call.applySync(undefined, [
-      this.#graph.namespace.derefInto(),
-      call.udfType,
-      this.#entryPath,
-      call.exportName,
-      call.argsText,
-      call.seed,
-      call.nowMs,
-      onSettled,
-    ])
+    const { udfType, exportName, argsText, seed, nowMs } = call
+    this.#members.call.applySync(undefined, [udfType, exportName, argsText, seed, nowMs, firstQueryId])
   }
 
   /** What push analysis wants to know of the entry module: `0` + JSON text, or `1` + JSON of an `ErrorDescription`. */
   inspect(what: Inspection): string {
-    return this.#members.inspect.applySync(undefined, [
-      what,
-      this.#graph.namespace.derefInto(),
-      this.#entryPath,
-    ]) as string
+    return this.#members.inspect.applySync(undefined, [what]) as string
   }
 
   get importLogs(): CallLogs {
     return this.#importLogs
   }
 
-  /** Logs and observations of the call. Log lines of the import phase come with the first one. */
-  endCall(): CallLogs {
-    const logs = parseLogs(this.#members.endCall)
-    return this.#servedCalls <= 1 ? { ...logs, logLines: [...this.#importLogs.logLines, ...logs.logLines] } : logs
+  /** How the call ended. Log lines of the import phase come with the first one. */
+  endCall(): CallEnd {
+    const { settled, logsText, closed } = decodeCallEnd(this.#members.endCall.applySync(undefined, []) as string)
+    const logs = logsText === '' ? noLogs : (JSON.parse(logsText) as CallLogs)
+    if (this.#servedCalls > 1 || this.#importLogs.logLines.length === 0) return { settled, closed, logs }
+    return { settled, closed, logs: { ...logs, logLines: [...this.#importLogs.logLines, ...logs.logLines] } }
   }
 
   release(): void {
@@ -145,10 +144,6 @@ function tierOf(code: LoadedCode, graph: ModuleGraph): ReuseTier {
 function freezeGraph(freeze: ivm.Reference, graph: ModuleGraph): boolean {
   const namespaces = graph.modules.map((module) => module.namespace.derefInto())
   return freeze.applySync(undefined, namespaces) === undefined
-}
-
-function parseLogs(endCall: ivm.Reference): CallLogs {
-  return JSON.parse(endCall.applySync(undefined, []) as string) as CallLogs
 }
 
 function release(members: Members, graph: ModuleGraph | undefined, context: ivm.Context): void {

@@ -76,26 +76,21 @@ export class TestRealm {
   }
 
   call(exportName: string, ...args: readonly unknown[]): CallResult {
-    let settled: { readonly ok: boolean; readonly text: string } | undefined
     let thrown: unknown
     try {
-      this.#realm.invoke(
-        {
-          udfType: 'query',
-          exportName: 'testCaller',
-          argsText: JSON.stringify([exportName, ...args]),
-          seed: '22'.repeat(32),
-          nowMs: 1_700_000_005_000,
-        },
-        new ivm.Callback((ok: boolean, text: string) => {
-          settled = { ok, text }
-        }),
-      )
+      this.#realm.invoke({
+        udfType: 'query',
+        exportName: 'testCaller',
+        argsText: JSON.stringify([exportName, ...args]),
+        seed: '22'.repeat(32),
+        nowMs: 1_700_000_005_000,
+      })
     } catch (error) {
       // An unhandled rejection.
       thrown = error
     }
-    const { frozenWrite } = this.#realm.endCall()
+    const { settled, logs } = this.#realm.endCall()
+    const { frozenWrite } = logs
     if (thrown !== undefined)
       return {
         kind: 'threw',
