@@ -29,7 +29,7 @@ if (process.env.npm_lifecycle_event !== undefined) {
     child.kill('SIGTERM')
   }, parentLooksEveryMs)
 }
-child.on('error', (error) => fail(`could not run ${node}: ${error.message}`))
+child.on('error', (error) => fail(`could not run ${String(node)}: ${error.message}`))
 child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)))
 
 function install() {

@@ -1,7 +1,9 @@
 // The six early operations of the Management API on the whole server, by plain HTTP and by the official typed client, and
 // what they do to deployments.
 import { createProject, startTestServer, type TestServer } from '@concave/testing'
+import { once } from 'node:events'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
 import { post } from './http-calls.ts'
 
 let server: TestServer
@@ -158,4 +160,28 @@ it('ends a deploy key at once when it is deleted', async () => {
     status: 200,
   })
   expect(await list(deployKey)).toMatchObject({ status: 401, body: { code: 'BadDeployKey' } })
+})
+
+it('ends the live sessions of a deploy key that is deleted', async () => {
+  const project = await createProject(server, { name: 'Revoked live' })
+  const { deploymentName, deploymentUrl, deployKey } = project
+  const socket = new WebSocket(`${deploymentUrl.replace('http', 'ws')}/api/1.48.0/sync`)
+  const messages: { type: string; error?: string }[] = []
+  const authenticated = Promise.withResolvers<void>()
+  socket.on('message', (data: Buffer) => {
+    messages.push(JSON.parse(data.toString('utf8')) as { type: string })
+    if (messages.at(-1)?.type === 'Transition') authenticated.resolve()
+  })
+  await once(socket, 'open')
+  const queries = { type: 'ModifyQuerySet', baseVersion: 0, newVersion: 1, modifications: [] }
+  socket.send(JSON.stringify({ type: 'Authenticate', baseVersion: 0, tokenType: 'Admin', value: deployKey }))
+  socket.send(JSON.stringify(queries))
+  await authenticated.promise
+  const closed = once(socket, 'close')
+  await call('POST', `/deployments/${deploymentName}/delete_deploy_key`, { id: deployKey })
+  await closed
+  expect(messages.at(-1)).toEqual({
+    type: 'FatalError',
+    error: expect.stringContaining('The provided deploy key was invalid for deployment'),
+  })
 })

@@ -107,6 +107,16 @@ export class DeploymentHost implements Provisioner {
     await rm(join(this.#folder, name), { recursive: true, force: true })
   }
 
+  /** Keys were revoked: open admin sessions are checked again. */
+  recheckKeys(): void {
+    for (const { open } of this.#hosted.values()) {
+      void open?.then(
+        (deployment) => deployment.recheckKeys(),
+        () => undefined,
+      )
+    }
+  }
+
   /** Closes deployments that nobody uses: an idle one holds no process and no open file. The next request opens it. */
   async closeIdle(): Promise<void> {
     for (const hosted of this.#hosted.values()) {

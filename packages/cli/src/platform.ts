@@ -75,6 +75,7 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
   })
   opened.defer(() => controlPlane.close())
   verify = controlPlane.verifyDeploymentKey.bind(controlPlane)
+  opened.defer(controlPlane.onKeysChanged(() => deployments.recheckKeys()))
   opened.defer(() => deployments.close())
   await deployments.start()
   await controlPlane.resumePending()

@@ -108,6 +108,11 @@ export class Deployment {
     return this.#clock.monotonicMs() - this.#lastUsedMs
   }
 
+  /** Keys were revoked: sessions that live on one of them end. Requests are checked one by one anyway. */
+  recheckKeys(): void {
+    this.#sync.recheckAdmins()
+  }
+
   handleApi(request: IncomingMessage, response: ServerResponse): void {
     this.#requests += 1
     response.once('close', () => {

@@ -169,6 +169,13 @@ describe('state', () => {
     }
   })
 
+  test('written where nobody handles the rejection makes the call run again, too', async () => {
+    const source = `const o = { n: 0 }\nconst bump = async (x) => ++x.n\nexport const f = query(async () => { bump(o); return o.n })`
+    const code = sampleCode({ 'a.js': source }, 'asChecked')
+    expect(code.modules.get('a.js')?.reuse).toBe('stateless')
+    expect(resultOf(await executor.execute(sampleRequest(code, 'f'), new ScriptedHost()))).toBe(1)
+  })
+
   test('survives where the app asked for it', async () => {
     const code = sampleCode({ 'a.js': 'let n = 0\nexport const f = query(() => ++n)' }, 'optIn')
     const results: unknown[] = []

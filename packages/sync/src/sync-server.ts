@@ -55,6 +55,11 @@ export class SyncServer {
     this.closeSessions(code, reason)
   }
 
+  /** Checks the keys of all admin sessions again: call when keys were revoked. */
+  recheckAdmins(): void {
+    for (const session of this.#sessions) session.recheckAdmin()
+  }
+
   /** Sends every client away; they come back by themselves. For a deployment that is opened again from storage. */
   closeSessions(code: number, reason: string): void {
     const closing = [...this.#sessions]

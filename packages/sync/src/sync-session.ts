@@ -108,10 +108,14 @@ export class SyncSession {
       return
     }
     if (now - this.#outbox.lastSentMs >= syncLimits.pingAfterMs) this.#send(frames.ping)
-    if (this.#admin !== undefined && now - this.#admin.checkedAtMs >= syncLimits.recheckAdminMs) {
-      this.#admin = { token: this.#admin.token, checkedAtMs: now }
-      this.#inbox.add(() => this.#recheckAdmin())
-    }
+    if (this.#admin !== undefined && now - this.#admin.checkedAtMs >= syncLimits.recheckAdminMs) this.recheckAdmin()
+  }
+
+  /** Keys have changed: an admin whose key no longer holds is told so now, not at the next tick. */
+  recheckAdmin(): void {
+    if (this.#isClosed || this.#admin === undefined) return
+    this.#admin = { token: this.#admin.token, checkedAtMs: this.#clock.monotonicMs() }
+    this.#inbox.add(() => this.#recheckAdmin())
   }
 
   pingSocket(): void {

@@ -127,7 +127,8 @@ async function mergeModules(tx: Transaction, request: PushRequest): Promise<read
 
 function prepare(module: PushedModule): { module: PushedModule; source: ModuleSource; reason: string | undefined } {
   const prepared = prepareModule(module.source, module.path)
-  const { source, verdict, inserted } = prepared
+  const { source, verdict, inserted, refused } = prepared
+  if (refused !== undefined) throw pushError('InvalidModules', `Failed to analyze ${module.path}: ${refused}`)
   const sourceMap = isText(module.sourceMap) ? shiftMap(module.path, module.sourceMap, inserted) : undefined
   return {
     module,

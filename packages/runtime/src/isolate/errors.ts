@@ -5,6 +5,7 @@
  */
 import { state } from './execution-state.ts'
 import { isGraphFrozen, noteFrozenWrite } from './frozen-state.ts'
+import { frozenWriteMessages } from './frozen-write-messages.ts'
 import {
   defineHidden,
   getOwnPropertyDescriptor,
@@ -219,16 +220,6 @@ function isConvexError(thrown: unknown): thrown is object {
   const mark = read(thrown, 'ConvexErrorSymbol')
   return typeof mark === 'symbol' && read(thrown, mark) === true
 }
-
-const frozenWriteMessages = [
-  /^Cannot assign to read only property /,
-  /^Cannot redefine property: /,
-  /^Cannot delete property /,
-  / is not extensible$/,
-  /^Cannot set property .* of .* which has only a getter$/,
-  /^Cannot modify frozen module state$/,
-  /^Cannot freeze$/,
-]
 
 export function isFrozenWriteError(thrown: unknown): boolean {
   if (!(isError(thrown) && thrown instanceof NativeTypeError)) return false

@@ -1,3 +1,4 @@
+import { frozenWriteMessages } from '../isolate/frozen-write-messages.ts'
 import type { ErrorDescription, RawFrame } from '../isolate-interface.ts'
 
 /** Description of an error that isolated-vm copied out of an isolate: only name, message and the text of the stack are left. */
@@ -9,7 +10,7 @@ export function describeCopiedError(error: unknown): ErrorDescription {
   return {
     message: label === '' ? 'Uncaught' : `Uncaught ${label}`,
     frames: parseStack(error.stack ?? ''),
-    frozenWrite: false,
+    frozenWrite: error.name === 'TypeError' && frozenWriteMessages.some((pattern) => pattern.test(error.message)),
   }
 }
 

@@ -130,12 +130,14 @@ export class Execution {
   }
 
   #endOf(realm: Realm | undefined, settled: CallEnd['settled'], thrown: unknown, logs: CallLogs): End {
-    if (realm?.tier === 'stateless' && this.#wroteToFrozen(settled, logs)) {
+    // What isolated-vm throws after the microtasks have run is an unhandled rejection; it fails the function (§1.6).
+    const rejection = thrown === undefined ? undefined : describeCopiedError(thrown)
+    const wroteToFrozen = rejection?.frozenWrite === true || this.#wroteToFrozen(settled, logs)
+    if (realm?.tier === 'stateless' && wroteToFrozen) {
       this.#fatal ??= { kind: 'notStateless' }
       return { header: this.#fatal, resultText: '', logs }
     }
-    // What isolated-vm throws after the microtasks have run is an unhandled rejection; it fails the function (§1.6).
-    if (thrown !== undefined) return { ...failed(describeCopiedError(thrown)), logs }
+    if (rejection !== undefined) return { ...failed(rejection), logs }
     if (settled === undefined) return { ...failed(plainError('Returned promise will never resolve')), logs }
     if (settled.ok) return { header: { kind: 'success' }, resultText: settled.text, logs }
     return { ...failed(JSON.parse(settled.text) as ErrorDescription), logs }

@@ -47,6 +47,7 @@ import { showCaughtErrors } from './caught-errors.ts'
 import { Edits } from './edits.ts'
 import { Findings } from './findings.ts'
 import { checkPrivateNames } from './private-names.ts'
+import { findRefusedSyntax } from './refused-syntax.ts'
 import { Insertions, placeInsertions, rewriteBindings } from './rewrite.ts'
 import { checkRules } from './rules.ts'
 import { analyze } from './scopes.ts'
@@ -61,6 +62,8 @@ export type PreparedModule = {
   readonly inserted: readonly InsertedColumns[]
   /** Specifiers of static imports and re-exports, as written, without repetitions. */
   readonly imports: readonly string[]
+  /** What a push of the module is refused with: syntax that the loader does not take. */
+  readonly refused: string | undefined
 }
 
 /** `reason` is for the developer and names a place in the bundle as `path:line:column`. */
@@ -76,10 +79,11 @@ export function prepareModule(source: string, path: string): PreparedModule {
     program = parseModule(source)
   } catch (error) {
     const reason = `${path}: cannot be parsed: ${error instanceof Error ? error.message : String(error)}`
-    return { source, verdict: { tier: 'fresh', reason }, inserted: [], imports: [] }
+    return { source, verdict: { tier: 'fresh', reason }, inserted: [], imports: [], refused: undefined }
   }
   const imports = listImports(program)
-  if (optsIn(program)) return { source, verdict: { tier: 'optIn' }, inserted: [], imports }
+  const refused = findRefusedSyntax(program)
+  if (optsIn(program)) return { source, verdict: { tier: 'optIn' }, inserted: [], imports, refused }
   const analysis = analyze(program)
   const findings = new Findings(path, createLocator(source))
   const insertions = new Insertions()
@@ -88,11 +92,11 @@ export function prepareModule(source: string, path: string): PreparedModule {
   for (const info of analysis.classes) checkPrivateNames(info, findings, insertions, edits)
   rewriteBindings(analysis, findings, insertions, edits)
   const reason = findings.freshReason()
-  if (reason !== undefined) return { source, verdict: { tier: 'fresh', reason }, inserted: [], imports }
+  if (reason !== undefined) return { source, verdict: { tier: 'fresh', reason }, inserted: [], imports, refused }
   placeInsertions(analysis, findings, insertions, edits)
   showCaughtErrors(program, edits)
   const { text, inserted } = edits.apply(source)
-  return { source: text, verdict: { tier: 'stateless' }, inserted, imports }
+  return { source: text, verdict: { tier: 'stateless' }, inserted, imports, refused }
 }
 
 function listImports({ body }: Program): string[] {
