@@ -147,6 +147,7 @@ describe('keys', () => {
   it.each([
     ['/api/run_function', 'ReadOnlyAdminKey', { path: 'counters:add', args: { name: 'ro', amount: 1 } }],
     ['/api/function', 'OperationNotPermitted', { path: 'counters:add', args: { name: 'ro', amount: 1 } }],
+    ['/api/mutation', 'OperationNotPermitted', { path: 'counters:add', args: { name: 'ro', amount: 1 } }],
     ['/api/update_environment_variables', 'OperationNotPermitted', { changes: [{ name: 'RO', value: '1' }] }],
   ])('read-only ones may not write at %s: %s', async (path, code, body) => {
     const refused = await post(app.url, path, body, { key: readOnlyKey })
@@ -154,13 +155,6 @@ describe('keys', () => {
       status: 403,
       body: { code, message: 'You do not have permission to perform this operation.' },
     })
-    expect(await query(app.url, 'counters:read', { name: 'ro' })).toBe(0)
-  })
-
-  it('read-only ones may not write through the public door either', async () => {
-    const call = { path: 'counters:add', args: { name: 'ro', amount: 1 } }
-    const refused = await post(app.url, '/api/mutation', call, { key: readOnlyKey })
-    expect(JSON.stringify(refused.body)).toContain('You do not have permission to perform this operation.')
     expect(await query(app.url, 'counters:read', { name: 'ro' })).toBe(0)
   })
 

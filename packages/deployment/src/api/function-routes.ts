@@ -75,6 +75,7 @@ export function addFunctionRoutes(router: Router<RouteHandler>, deps: Deps): voi
   })
   router.add('POST', '/api/mutation', async (request) => {
     const { call, format } = await open(request, await readJson(request, callSchema, maxBytes))
+    if (call.identity.kind === 'admin') requireWrite(call.identity, 'OperationNotPermitted')
     return reply(await functions.mutation(call), format)
   })
   router.add('POST', '/api/action', async (request) => {
