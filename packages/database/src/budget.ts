@@ -27,6 +27,12 @@ export class Budget {
     return metrics
   }
 
+  /** Forgets what was used: the execution starts over. */
+  reset(): void {
+    Object.assign(this.#used, createCounts())
+    Object.assign(this.#usedBySystem, createCounts())
+  }
+
   /** Lowers limits to what is given, counted from here; never wider than what is left. Returns what restores them. */
   narrow(limits: Partial<TransactionLimits>): () => void {
     const before = this.#limits

@@ -253,6 +253,14 @@ export class Transaction {
     this.#ownsCatalog = false
   }
 
+  /** As `rollbackTo`, for an execution that runs again from its start on the same snapshot: its budget is whole again. */
+  startOver(savepoint: Savepoint): void {
+    for (const cursor of [...this.#cursors]) cursor.close()
+    this.rollbackTo(savepoint)
+    this.#budget.reset()
+    this.#hasPaginated = false
+  }
+
   /** Begins a nested execution with limits counted from here. Call the returned function when it ends. */
   enterNested(limits: Partial<TransactionLimits> = {}): () => void {
     const restore = this.#budget.narrow(limits)

@@ -19,6 +19,8 @@ export type CallEnd =
   | { readonly kind: 'outcome'; readonly outcome: ExecuteOutcome }
   /** The graph wrote to frozen state: run the call again, fresh. `hostWasCalled`: the host has to start over as well. */
   | { readonly kind: 'notStateless'; readonly hostWasCalled: boolean }
+  /** A write that was sent ahead was refused: run the call again from its start, waiting for each write. */
+  | { readonly kind: 'writeRefused'; readonly hostWasCalled: true }
   /** The runner ended for a reason that has nothing to do with this call, as far as can be told. */
   | { readonly kind: 'runnerLost'; readonly hostWasCalled: boolean; readonly description: string }
 
@@ -40,6 +42,9 @@ export class Call {
   #systemTimeMs = 0
   #hostCallStartedMs: number | undefined
   #hostWasCalled = false
+  /** Writes that were sent ahead and are not done yet, in order. */
+  #writes: Promise<void> | undefined
+  #isWriteRefused = false
   #killedBecause: 'userTime' | undefined
   #failure: { readonly error: unknown } | undefined
   #isOver = false
@@ -50,6 +55,7 @@ export class Call {
     readonly request: ExecuteRequest
     readonly host: ExecutionHost
     readonly forceFresh: boolean
+    readonly sendsWritesAhead: boolean
     readonly clock: Clock
   }) {
     const { runner, request } = options
@@ -72,6 +78,7 @@ export class Call {
       seed: request.seed,
       nowMs: request.nowMs,
       forceFresh: options.forceFresh,
+      sendsWritesAhead: options.sendsWritesAhead,
       argsText: request.argsText,
     })
     runner.send(frameKinds.invoke, invoke)
@@ -104,15 +111,46 @@ export class Call {
 
   #receive(frame: Frame): void {
     if (this.#isOver) return
-    this.#takeNotes(frame.texts[0] ?? '')
+    if (frame.kind === frameKinds.write) {
+      this.#hostWasCalled = true
+      this.#writes = this.#write(frame, this.#writes)
+      return
+    }
+    // From here the runner waits for us, or has ended.
+    this.#time.pause()
+    this.#hostCallStartedMs = this.#clock.monotonicMs()
+    if (this.#writes === undefined) this.#handle(frame)
+    else void this.#writes.then(() => this.#handle(frame))
+  }
+
+  /** One write after `before`. What goes wrong is told when the runner next waits. */
+  async #write(frame: Frame, before: Promise<void> | undefined): Promise<void> {
+    await before
+    if (this.#isWriteRefused || this.#failure !== undefined || this.#isOver) return
+    try {
+      this.#takeNotes(frame.texts[0] ?? '')
+      await this.#syscall(frame)
+    } catch (error) {
+      if (error instanceof CatchableError) this.#isWriteRefused = true
+      else this.#failure = { error }
+    }
+  }
+
+  #handle(frame: Frame): void {
+    if (this.#isOver) return
+    this.#writes = undefined
+    const mayGoOn = !this.#isWriteRefused && this.#failure === undefined
     if (frame.kind === frameKinds.done) {
-      this.#time.pause()
+      if (mayGoOn) this.#takeNotes(frame.texts[0] ?? '')
       this.#finish(() => this.#readDone(frame))
       return
     }
-    this.#time.pause()
+    if (!mayGoOn) {
+      this.#reply(frameKinds.replyAbort, [])
+      return
+    }
+    this.#takeNotes(frame.texts[0] ?? '')
     this.#hostWasCalled = true
-    this.#hostCallStartedMs = this.#clock.monotonicMs()
     void this.#serve(frame)
   }
 
@@ -178,6 +216,7 @@ export class Call {
   #readDone(frame: Frame): CallEnd {
     const [, headerText = '', resultText = '', logsText = '', tier] = frame.texts
     this.#tier = tier
+    if (this.#isWriteRefused) return { kind: 'writeRefused', hostWasCalled: true }
     const header = decodeEnd(headerText)
     const logs = decodeRunLogs(logsText)
     switch (header.kind) {

@@ -242,6 +242,68 @@ describe('errors of the host', () => {
   })
 })
 
+describe('writes sent ahead', () => {
+  /** Remembers what was patched; refuses what it is told to. */
+  function openHost(refused: readonly number[] = [], error?: Error): { host: ScriptedHost; patched: number[] } {
+    const patched: number[] = []
+    const host = new ScriptedHost({
+      answers: {
+        '1.0/shallowMerge': ({ n }) => {
+          if (refused.includes(n as number)) throw error ?? new CatchableError(`no ${String(n)}`)
+          patched.push(n as number)
+        },
+        '1.0/get': () => [...patched],
+      },
+    })
+    host.restart = async () => {
+      host.events.push('restart')
+      patched.length = 0
+    }
+    return { host, patched }
+  }
+  const run = async (source: string, host: ScriptedHost) =>
+    await executor.execute(sampleRequest(sampleCode({ 'a.js': source }), 'f', { udfType: 'mutation' }), host)
+  const patch = (n: number): string => `await call('1.0/shallowMerge', { n: ${n} });`
+
+  test('are done in order, before what is read after them and before the end', async () => {
+    const { host, patched } = openHost()
+    const source = `export const f = mutation(async () => { ${patch(1)} ${patch(2)} const seen = await call('1.0/get'); ${patch(3)} return seen })`
+    expect(resultOf(await run(source, host))).toEqual([1, 2])
+    expect(patched).toEqual([1, 2, 3])
+  })
+
+  test('that are refused are thrown where they were made, in a run that waits for each', async () => {
+    const { host, patched } = openHost([2])
+    const source = `export const f = mutation(async () => { ${patch(1)} let said; try { ${patch(2)} } catch (e) { said = e.message } ${patch(3)} return said })`
+    expect(resultOf(await run(source, host))).toBe('no 2')
+    expect(patched).toEqual([1, 3])
+    expect(host.events.filter((event) => event === 'restart')).toHaveLength(1)
+  })
+
+  test('that are refused while the function waits for something else are thrown all the same', async () => {
+    const { host, patched } = openHost([1])
+    const source = `export const f = mutation(async () => { ${patch(1)} return await call('1.0/get') })`
+    expect(await run(source, host)).toMatchObject({ kind: 'userError', message: expect.stringContaining('no 1') })
+    expect(patched).toEqual([])
+  })
+
+  test('that fail for reasons of ours end the call uncatchably', async () => {
+    const broken = new Error('disk on fire')
+    for (const last of ['return 1', `return await call('1.0/get')`]) {
+      const { host } = openHost([1], broken)
+      const source = `export const f = mutation(async () => { try { ${patch(1)} } catch {} ${last} })`
+      await expect(run(source, host)).rejects.toBe(broken)
+    }
+  })
+
+  test('are waited for now and then, however many there are', async () => {
+    const { host, patched } = openHost()
+    const source = `export const f = mutation(async () => { for (let n = 0; n < 200; n++) await call('1.0/shallowMerge', { n }); return 'done' })`
+    expect(resultOf(await run(source, host))).toBe('done')
+    expect(patched).toEqual(Array.from({ length: 200 }, (_, n) => n))
+  })
+})
+
 describe('cursors', () => {
   const rows = ['{"n":1}', '{"n":2}', '{"n":3}']
 

@@ -13,6 +13,8 @@ type Job = {
   readonly deferred: Deferred<ExecuteOutcome>
   /** Runs again after its first runner was lost or its graph proved stateful. */
   readonly isSecondTry: boolean
+  /** A write that was sent ahead was refused: this run waits for each. */
+  readonly awaitsWrites: boolean
 }
 
 type Worker = {
@@ -80,7 +82,7 @@ export class Lane {
       )
     }
     const deferred = createDeferred<ExecuteOutcome>()
-    this.#queue.push({ request, host, deferred, isSecondTry: false })
+    this.#queue.push({ request, host, deferred, isSecondTry: false, awaitsWrites: false })
     this.#pump()
     return await deferred.promise
   }
@@ -172,6 +174,7 @@ export class Lane {
       request,
       host,
       forceFresh: this.#statefulGraphs.has(graph),
+      sendsWritesAhead: host.restart !== undefined && !job.awaitsWrites,
       clock: this.#clock,
     })
     worker.call = call
@@ -195,7 +198,9 @@ export class Lane {
 
   /** Puts the job first in the queue again; the host has to start over if it has been called. */
   async #runAgain(job: Job, end: Exclude<CallEnd, { kind: 'outcome' }>, graph: string): Promise<void> {
-    if (end.kind === 'notStateless') {
+    if (end.kind === 'writeRefused') {
+      this.#log.debug({ modulePath: job.request.modulePath }, 'A write was refused; its call runs again step by step.')
+    } else if (end.kind === 'notStateless') {
       this.#log.info({ modulePath: job.request.modulePath }, 'A module keeps state; its calls get fresh contexts.')
       this.#statefulGraphs.add(graph)
     } else {
@@ -206,7 +211,8 @@ export class Lane {
       if (job.host.restart === undefined) throw new WriteConflict('The function has to be run again from its start.')
       await job.host.restart()
     }
-    this.#queue.unshift({ ...job, isSecondTry: true })
+    const awaitsWrites = job.awaitsWrites || end.kind === 'writeRefused'
+    this.#queue.unshift({ ...job, isSecondTry: end.kind === 'runnerLost' || job.isSecondTry, awaitsWrites })
   }
 
   /** In idle time the runner makes a context for the next call of the same module. */

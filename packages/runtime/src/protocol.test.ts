@@ -80,8 +80,10 @@ test('an invocation comes back as it was', () => {
     seed: '0f'.repeat(32),
     nowMs: 1_700_000_000_123,
     forceFresh: true,
+    sendsWritesAhead: false,
     argsText: '[{"text":"ä\\n"}]',
   }
   expect(decodeInvoke(encodeInvoke(invoke))).toEqual(invoke)
-  expect(decodeInvoke(encodeInvoke({ ...invoke, forceFresh: false }))).toMatchObject({ forceFresh: false })
+  const other = { forceFresh: false, sendsWritesAhead: true }
+  expect(decodeInvoke(encodeInvoke({ ...invoke, ...other }))).toMatchObject(other)
 })

@@ -29,6 +29,8 @@ export const frameKinds = {
   endNested: 24,
   done: 25,
   analyzed: 26,
+  /** A write whose answer nobody waits for; what comes next finds out if it was refused. */
+  write: 27,
 } as const
 
 export type FrameKind = (typeof frameKinds)[keyof typeof frameKinds]
@@ -175,11 +177,13 @@ export type Invoke = GraphKey & {
   readonly nowMs: number
   /** The supervisor knows that this graph writes to frozen state. */
   readonly forceFresh: boolean
+  /** Writes are sent without waiting for their answers; off in the run after one was refused. */
+  readonly sendsWritesAhead: boolean
   readonly argsText: string
 }
 
 export function encodeInvoke(invoke: Invoke): readonly string[] {
-  const { codeVersion, envVersion, modulePath, udfType, exportName, seed, nowMs, forceFresh, argsText } = invoke
+  const { codeVersion, envVersion, modulePath, udfType, exportName, seed, nowMs, argsText } = invoke
   return [
     codeVersion,
     envVersion,
@@ -188,23 +192,15 @@ export function encodeInvoke(invoke: Invoke): readonly string[] {
     exportName,
     seed,
     String(nowMs),
-    forceFresh ? '1' : '0',
+    invoke.forceFresh ? '1' : '0',
+    invoke.sendsWritesAhead ? '1' : '0',
     argsText,
   ]
 }
 
 export function decodeInvoke(texts: readonly string[]): Invoke {
-  const [codeVersion, envVersion, modulePath, udfType, exportName, seed, nowMs, forceFresh, argsText] = texts as [
-    string,
-    string,
-    string,
-    Invoke['udfType'],
-    string,
-    string,
-    string,
-    string,
-    string,
-  ]
+  const [codeVersion, envVersion, modulePath, udfType, exportName, seed, nowMs, forceFresh, writesAhead, argsText] =
+    texts as [string, string, string, Invoke['udfType'], string, string, string, string, string, string]
   return {
     codeVersion,
     envVersion,
@@ -214,6 +210,7 @@ export function decodeInvoke(texts: readonly string[]): Invoke {
     seed,
     nowMs: Number(nowMs),
     forceFresh: forceFresh === '1',
+    sendsWritesAhead: writesAhead === '1',
     argsText,
   }
 }

@@ -46,6 +46,7 @@ export class FunctionHost implements ExecutionHost {
   readonly #deploymentName: string
   readonly #journalIn: string | null
   readonly #frames: Frame[]
+  readonly #start: Savepoint
   #journalOut: string | null = null
   #observedIdentity = false
   #observedTime = false
@@ -68,6 +69,7 @@ export class FunctionHost implements ExecutionHost {
     this.#deploymentName = options.deploymentName
     this.#journalIn = options.journal
     const { tx, path } = options
+    this.#start = tx.savepoint()
     this.#frames = [
       {
         udfType: options.function.udfType,
@@ -97,6 +99,16 @@ export class FunctionHost implements ExecutionHost {
 
   get tables(): TableNumbers {
     return this.#frame.tx.tableNumbers('')
+  }
+
+  /** The same call runs again on the same snapshot; nothing of the run before stays but what it read. */
+  async restart(): Promise<void> {
+    for (const frame of this.#frames.splice(1).reverse()) frame.leave()
+    this.#frame.cursors.clear()
+    this.#frame.tx.startOver(this.#start)
+    this.#journalOut = null
+    this.#observedIdentity = false
+    this.#observedTime = false
   }
 
   async syscall(op: string, argsText: string): Promise<string> {

@@ -7,6 +7,7 @@ const initialBufferBytes = 64 * 1024
 export class BlockingChannel {
   readonly #fd: number
   #buffer = Buffer.allocUnsafe(initialBufferBytes)
+  #held: Buffer[] = []
   #start = 0
   #end = 0
 
@@ -14,8 +15,14 @@ export class BlockingChannel {
     this.#fd = fd
   }
 
+  /** Keeps a frame that nobody waits for until the next `send`. */
+  hold(kind: FrameKind, texts: readonly string[]): void {
+    this.#held.push(encodeFrame(kind, texts))
+  }
+
   send(kind: FrameKind, texts: readonly string[]): void {
-    const frame = encodeFrame(kind, texts)
+    const own = encodeFrame(kind, texts)
+    const frame = this.#held.length === 0 ? own : Buffer.concat([...this.#held.splice(0), own])
     let offset = 0
     while (offset < frame.length) offset += writeSync(this.#fd, frame, offset)
   }

@@ -18,6 +18,7 @@ import { describeCopiedError } from './copied-error.ts'
 import { Cursors, type Page } from './cursors.ts'
 import type { IsolateSlot } from './isolate-slot.ts'
 import { noLogs, Realm, type CallEnd } from './realm.ts'
+import { runnerLimits } from './runner-limits.ts'
 
 /** Syscalls that cannot change what an open cursor would read next. */
 const readOps: ReadonlySet<string> = new Set([
@@ -42,6 +43,9 @@ const readOps: ReadonlySet<string> = new Set([
 /** Cursors of all functions of an execution are told apart by their ids alone. */
 const queryIdsPerFunction = 2 ** 32
 
+/** Writes whose result nobody can see but as "it worked": they need not be waited for one by one. */
+const writesAhead: ReadonlySet<string> = new Set(['1.0/shallowMerge', '1.0/replace', '1.0/remove'])
+
 type Call = {
   readonly udfType: 'query' | 'mutation'
   readonly exportName: string
@@ -62,6 +66,7 @@ export class Execution {
   readonly #nestedLogs: LogLine[] = []
   readonly #observedEnv = new Set<string>()
   #observedTime = false
+  #writesHeld = 0
   #startedFunctions = 0
   /** Of the realm of the outermost function. */
   #tier: ReuseTier = 'fresh'
@@ -158,11 +163,23 @@ export class Execution {
       case '1.0/runUdf':
         return this.#answerNested(depth, udfType, argsJson)
       default: {
+        if (this.#maySendAhead(udfType, op)) {
+          this.#channel.hold(frameKinds.write, [this.#takeNotes(), op, argsJson])
+          this.#writesHeld += 1
+          this.#cursors.dropPrefetched()
+          return '0null'
+        }
         this.#request(frameKinds.syscall, [op, argsJson])
         if (udfType === 'mutation' && !readOps.has(op)) this.#cursors.dropPrefetched()
         return this.#answerText(depth, this.#channel.read())
       }
     }
+  }
+
+  /** A write that is refused after all makes the whole call run again, waiting for each (see `Call`). */
+  #maySendAhead(udfType: 'query' | 'mutation', op: string): boolean {
+    if (!this.#invoke.sendsWritesAhead || udfType !== 'mutation') return false
+    return writesAhead.has(op) && this.#writesHeld < runnerLimits.writesAhead
   }
 
   #closeCursors(ids: string): void {
@@ -234,6 +251,7 @@ export class Execution {
   }
 
   #request(kind: FrameKind, texts: readonly string[]): void {
+    this.#writesHeld = 0
     this.#channel.send(kind, [this.#takeNotes(), ...texts])
   }
 

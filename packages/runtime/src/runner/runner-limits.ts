@@ -6,4 +6,6 @@ export const runnerLimits = {
   preparedPerGraph: 2,
   /** Levels of nested calls; the host refuses earlier (function-runtime.md §5). */
   nestedDepth: 9,
+  /** Writes sent ahead before one is waited for. */
+  writesAhead: 32,
 } as const
