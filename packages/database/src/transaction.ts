@@ -255,7 +255,7 @@ export class Transaction {
 
   /** As `rollbackTo`, for an execution that runs again from its start on the same snapshot: its budget is whole again. */
   startOver(savepoint: Savepoint): void {
-    for (const cursor of [...this.#cursors]) cursor.close()
+    for (const cursor of this.#cursors) cursor.close()
     this.rollbackTo(savepoint)
     this.#budget.reset()
     this.#hasPaginated = false
