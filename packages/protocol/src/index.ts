@@ -16,4 +16,5 @@ export {
   type ModifyQuerySetMessage,
   type StateVersion,
 } from './sync-messages.ts'
+export { sessionRequestId } from './request-id.ts'
 export { decodeTs, encodeTs } from './ts-encoding.ts'

@@ -5,7 +5,7 @@
  * Invariants: every result a client holds after a transition is right at its `endVersion.ts`; a transition never shows
  * a commit of an own mutation before that mutation's response went out; every response is followed by a transition.
  */
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { assert, type Clock, type Log, PlatformError } from '@concave/base'
 import {
@@ -18,6 +18,7 @@ import {
   type Identity,
   type ModifyQuerySetMessage,
   parseFunctionPath,
+  sessionRequestId,
 } from '@concave/protocol'
 import { parseJson } from '@concave/values'
 import type { WebSocket } from 'ws'
@@ -333,10 +334,8 @@ export class SyncSession {
     }
   }
 
-  /** Repeats of a request have the same id, and a log reader who knows session and number can compute it (§1.10). */
   #requestIdOf(request: string): string {
-    const text = `${this.#sessionId ?? this.#fallbackId}|${request}`
-    return createHash('sha256').update(text).digest('hex').slice(0, 16)
+    return sessionRequestId(this.#sessionId ?? this.#fallbackId, request)
   }
 
   // Transitions

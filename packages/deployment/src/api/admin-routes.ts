@@ -1,8 +1,8 @@
 /** Routes that need an admin key: keys, URLs, environment variables, logs (sync-and-http.md §5.3, §5.4). */
-import { createHash } from 'node:crypto'
 import { BadRequest } from '@concave/base'
 import type { Database } from '@concave/database'
 import { emptyReply, type HttpRequest, jsonReply, type RouteHandler, type Router } from '@concave/http'
+import { sessionRequestId } from '@concave/protocol'
 import { z } from 'zod'
 import { type Access, requireWrite } from '../access.ts'
 import { changeEnvironmentVariables } from '../environment/environment-variables.ts'
@@ -81,7 +81,7 @@ function readRequestFilter(request: HttpRequest): string | undefined {
   const sessionId = request.query.get('sessionId')
   const counter = request.query.get('clientRequestCounter')
   if (sessionId === null || counter === null) return undefined
-  return createHash('sha256').update(`${sessionId}|${counter}`).digest('hex').slice(0, 16)
+  return sessionRequestId(sessionId, counter)
 }
 
 function isStructuredLogClient(request: HttpRequest): boolean {

@@ -6,7 +6,7 @@ import { type Access, requireWrite } from '../access.ts'
 import { deploymentLimits } from '../limits.ts'
 import { pushRequestSchema } from '../push/push-request.ts'
 import type { PushService } from '../push/push-service.ts'
-import { readJson } from './read-json.ts'
+import { checkBody } from './read-json.ts'
 
 const adminKeySchema = z.object({ adminKey: z.string().optional() })
 const schemaChangeSchema = z.object({ schemaIds: z.record(z.string(), z.string().nullable()) })
@@ -34,10 +34,11 @@ export function addPushRoutes(
   ): Promise<z.infer<Schema>> => {
     const { authorization } = request.headers
     if (authorization !== undefined) await access.requireAdmin(authorization)
-    const { adminKey } = await readJson(request, adminKeySchema, deploymentLimits.maxPushBytes)
+    const json = await request.json({ maxBytes: deploymentLimits.maxPushBytes })
+    const { adminKey } = checkBody(json, adminKeySchema)
     const identity = await access.requireAdmin(authorization, adminKey)
     if (!canRead) requireWrite(identity, 'OperationNotPermitted')
-    return await readJson(request, schema, deploymentLimits.maxPushBytes)
+    return checkBody(json, schema)
   }
 
   router.add('POST', '/api/get_config_hashes', async (request) => {
@@ -62,7 +63,6 @@ export function addPushRoutes(
     const { startPush, dryRun, message } = await open(request, finishSchema)
     return jsonReply(
       await pushes.finish(startPush.concavePushId, {
-        environmentVariables: startPush.environmentVariables,
         isDryRun: dryRun,
         message: message ?? null,
       }),

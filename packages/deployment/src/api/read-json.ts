@@ -8,7 +8,12 @@ export async function readJson<Schema extends z.ZodType>(
   schema: Schema,
   maxBytes: number,
 ): Promise<z.infer<Schema>> {
-  const parsed = schema.safeParse(await request.json({ maxBytes }))
+  return checkBody(await request.json({ maxBytes }), schema)
+}
+
+/** The same for a body that has been parsed already. */
+export function checkBody<Schema extends z.ZodType>(json: unknown, schema: Schema): z.infer<Schema> {
+  const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
   const where = issue === undefined || issue.path.length === 0 ? 'the body' : `"${issue.path.join('.')}"`

@@ -149,8 +149,8 @@ export class FunctionService implements SyncBackend {
 
   async #attemptQuery(call: FunctionCall, journal: string | null, at: bigint, attempt: number): Promise<QueryRun> {
     const { database, system } = this.#deps
-    const tx = database.begin('query', { at })
     if (system.isSystemPath(call.path)) return await this.#runSystem(call, at)
+    const tx = database.begin('query', { at })
     try {
       const { code, found } = await this.#resolve(tx, call, 'query')
       const host = this.#openHost(tx, code, found, call, journal)

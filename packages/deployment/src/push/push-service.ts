@@ -28,13 +28,6 @@ export type SchemaChange = {
   readonly indexDiffs: Readonly<Record<string, IndexDiff>>
 }
 
-const emptyIndexDiff: IndexDiff = {
-  added_indexes: [],
-  removed_indexes: [],
-  enabled_indexes: [],
-  disabled_indexes: [],
-}
-
 export class PushService {
   readonly #database: Database
   readonly #analyzer: Analyzer
@@ -122,7 +115,6 @@ export class PushService {
   async finish(
     pushId: string,
     options: {
-      readonly environmentVariables: Readonly<Record<string, string>>
       readonly isDryRun: boolean
       readonly message: string | null
     },
@@ -169,7 +161,7 @@ export class PushService {
   async #goLive(
     tx: Transaction,
     { evaluated, schemaId }: StartedPush,
-    options: { readonly environmentVariables: Readonly<Record<string, string>>; readonly message: string | null },
+    options: { readonly message: string | null },
   ): Promise<LiveChange> {
     const env = await this.#registry.environment(tx)
     this.#registry.dependOnEnvironment(tx)
@@ -263,7 +255,7 @@ function toDiff(change: LiveChange | undefined): unknown {
         moduleDiff: change.moduleDiff,
         udfConfigDiff: isSameVersion ? null : { previous_version: previousVersion, next_version: nextVersion },
         cronDiff: { added: [], updated: [], deleted: [] },
-        indexDiff: change.indexDiff ?? emptyIndexDiff,
+        indexDiff: change.indexDiff,
         schemaDiff: change.schemaDiff,
       },
     },

@@ -16,6 +16,7 @@ import { environmentVariables } from '../records.ts'
 const pageLimits = { maximumRowsRead: 10_000, maximumBytesRead: 5_000_000 } as const
 const scanPageRows = 100
 
+type Scope = 'user' | 'system' | 'private'
 type SystemFunction = (tx: Transaction, args: unknown) => Promise<Value>
 
 const paginationOpts = z.object({
@@ -125,28 +126,19 @@ async function listTables(tx: Transaction, args: z.infer<typeof tablesArgs>): Pr
 
 /** In name order. Depends on every table row. */
 async function userTableNames(tx: Transaction): Promise<readonly string[]> {
-  const cursor = tx.openCursor(
-    { source: { type: 'FullTableScan', tableName: '_tables', order: null }, operators: [] },
-    { scope: 'private' },
-  )
   const names: string[] = []
-  for (;;) {
-    const { rows, done } = await cursor.nextPage(scanPageRows)
-    for (const text of rows) {
-      const row = parseValue(text) as ValueObject
-      const { name, state } = row
-      if (typeof name === 'string' && !name.startsWith('_') && state === 'active') names.push(name)
-    }
-    if (done) break
+  for (const { name, state } of await scan(tx, '_tables', { scope: 'private' })) {
+    if (typeof name === 'string' && !name.startsWith('_') && state === 'active') names.push(name)
   }
-  cursor.close()
   return names.sort()
 }
 
 async function readTableData(tx: Transaction, args: z.infer<typeof tableDataArgs>): Promise<Value> {
   const { table, order, paginationOpts: page } = args
   const query = { source: { type: 'FullTableScan', tableName: table, order }, operators: [] }
-  if (page === undefined) return await readAll(tx, query, table)
+  if (page === undefined) {
+    return await scan(tx, table, { ...dataScope(table), order, limit: deploymentLimits.maxUnpaginatedRows })
+  }
   const result = await tx.paginate(
     query,
     { cursor: page.cursor, endCursor: page.endCursor ?? null, numItems: page.numItems, journal: null, ...pageLimits },
@@ -159,19 +151,23 @@ async function readTableData(tx: Transaction, args: z.infer<typeof tableDataArgs
   })
 }
 
-async function readAll(tx: Transaction, query: object, table: string): Promise<Value> {
-  const cursor = tx.openCursor(
-    { ...query, operators: [{ limit: deploymentLimits.maxUnpaginatedRows }] },
-    dataScope(table),
-  )
-  const rows: Value[] = []
+/** Documents of a table, oldest first unless `order` says otherwise. */
+async function scan(
+  tx: Transaction,
+  table: string,
+  options: { readonly scope: Scope; readonly order?: 'asc' | 'desc'; readonly limit?: number },
+): Promise<readonly ValueObject[]> {
+  const { scope, order = 'asc', limit } = options
+  const source = { type: 'FullTableScan', tableName: table, order }
+  const cursor = tx.openCursor({ source, operators: limit === undefined ? [] : [{ limit }] }, { scope })
+  const documents: ValueObject[] = []
   for (;;) {
-    const page = await cursor.nextPage(scanPageRows)
-    for (const text of page.rows) rows.push(parseValue(text))
-    if (page.done) break
+    const { rows, done } = await cursor.nextPage(scanPageRows)
+    for (const text of rows) documents.push(parseValue(text) as ValueObject)
+    if (done) break
   }
   cursor.close()
-  return rows
+  return documents
 }
 
 /** A number that differs whenever the table changes: the snapshot's own timestamp, with the table in the read set. */
@@ -210,23 +206,12 @@ function decodeValidator(text: string | null): Value {
 
 /** The active schema, and the one being pushed, as JSON text. */
 async function readSchemas(tx: Transaction): Promise<Value> {
-  const cursor = tx.openCursor(
-    { source: { type: 'FullTableScan', tableName: '_schemas', order: null }, operators: [] },
-    { scope: 'private' },
-  )
   const schemas: Record<string, Value> = {}
-  for (;;) {
-    const { rows, done } = await cursor.nextPage(scanPageRows)
-    for (const text of rows) {
-      const row = parseValue(text) as ValueObject
-      const { state, schema } = row
-      const name = typeof state === 'object' && state !== null && 'state' in state ? state['state'] : undefined
-      if (typeof schema !== 'string') throw new BadRequest('InvalidSchemaRow', 'A stored schema has no text.')
-      if (name === 'active') schemas['active'] = schema
-      if (name === 'pending' || name === 'validated') schemas['inProgress'] = schema
-    }
-    if (done) break
+  for (const { state, schema } of await scan(tx, '_schemas', { scope: 'private' })) {
+    const name = typeof state === 'object' && state !== null && 'state' in state ? state['state'] : undefined
+    if (typeof schema !== 'string') throw new BadRequest('InvalidSchemaRow', 'A stored schema has no text.')
+    if (name === 'active') schemas['active'] = schema
+    if (name === 'pending' || name === 'validated') schemas['inProgress'] = schema
   }
-  cursor.close()
   return object(schemas)
 }
