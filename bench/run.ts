@@ -1,6 +1,7 @@
 /**
  * The benchmark: starts a server with the code of `npm start`, deploys `app/` with the official CLI, and drives it from
  * a process of its own on the same machine. `--brief` for CI: seconds instead of minutes, and only what must hold.
+ * `--only=NAME` selects workloads by the start of their names, `--seconds=` and `--warmup=` say how long each runs.
  */
 import { execFile } from 'node:child_process'
 import { cp, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
@@ -16,14 +17,14 @@ const run = promisify(execFile)
 const here = dirname(fileURLToPath(import.meta.url))
 const root = dirname(here)
 const isBrief = process.argv.includes('--brief')
-const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice('--only='.length)
+const only = option('only')
 
 const accounts = 10_000
 const counters = 1000
 const seedStep = 1000
 const initialBalance = 1_000_000_000
-const seconds = isBrief ? 2 : 8
-const warmupSeconds = isBrief ? 1 : 2
+const seconds = Number(option('seconds') ?? (isBrief ? 2 : 8))
+const warmupSeconds = Number(option('warmup') ?? (isBrief ? 1 : 2))
 
 type Workload = Omit<LoadRequest, 'url' | 'seconds' | 'warmupSeconds'> & { readonly name: string }
 
@@ -71,6 +72,11 @@ try {
   await rm(folder, { recursive: true, force: true })
 }
 process.exitCode = isWrong ? 1 : 0
+
+function option(name: string): string | undefined {
+  const prefix = `--${name}=`
+  return process.argv.find((argument) => argument.startsWith(prefix))?.slice(prefix.length)
+}
 
 async function deploy(): Promise<string> {
   const { bootstrap } = server

@@ -20,6 +20,7 @@ import { BlockingChannel } from './blocking-channel.ts'
 import { CodeStore } from './code-store.ts'
 import { Execution } from './execution.ts'
 import { IsolateSlot } from './isolate-slot.ts'
+import { ReadMemory } from './read-memory.ts'
 import { runnerLimits } from './runner-limits.ts'
 
 const channelFd = 3
@@ -31,6 +32,7 @@ setFlagsFromString('--invocation-count-for-turbofan=1500')
 
 const channel = new BlockingChannel(channelFd)
 const store = new CodeStore()
+const memory = new ReadMemory()
 const slots: IsolateSlot[] = []
 
 const boot = channel.read()
@@ -95,7 +97,7 @@ function handle(frame: Frame): void {
       store.dropEnv(first)
       return
     case frameKinds.invoke:
-      new Execution({ channel, getSlot, invoke: decodeInvoke(frame.texts) }).run()
+      new Execution({ channel, getSlot, invoke: decodeInvoke(frame.texts), memory }).run()
       return
     case frameKinds.analyze:
       channel.send(frameKinds.analyzed, [JSON.stringify(analyzeModule(getSlot(0), JSON.parse(first) as AnalyzeHeader))])
