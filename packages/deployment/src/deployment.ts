@@ -8,6 +8,10 @@ import { Analyzer, Executor, type RunnerPool } from '@concave/runtime'
 import type { Storage } from '@concave/storage'
 import { SyncServer } from '@concave/sync'
 import { Access, type KeyVerifier } from './access.ts'
+import { AuthConfiguration } from './auth/auth-configuration.ts'
+import { fetchDocument, withOwnOrigins } from './auth/fetch-document.ts'
+import { ProviderKeys } from './auth/provider-keys.ts'
+import { openUserTokens } from './auth/user-tokens.ts'
 import { addAdminRoutes } from './api/admin-routes.ts'
 import { addFunctionRoutes } from './api/function-routes.ts'
 import { addPushRoutes } from './api/push-routes.ts'
@@ -72,10 +76,16 @@ export class Deployment {
     this.#executor = new Executor({ pool: runners, log, clock })
     this.#schemas = SchemaWorker.start({ database, clock, log })
     this.#retention = RetentionWorker.start({ database, clock, log })
-    const access = new Access({ deploymentName: name, keys: options.keys })
     const functionLog = new FunctionLog({ clock, capacity: deploymentLimits.functionLogEntries })
     const builtInVariables = { CONVEX_CLOUD_URL: url, CONVEX_SITE_URL: siteUrl }
     const registry = new CodeRegistry({ database, builtInVariables })
+    const fetchDiscovery = withOwnOrigins(new Map(), fetchDocument)
+    const verifyUserToken = openUserTokens({
+      providers: async () => await registry.authProviders(database.begin('query')),
+      keys: new ProviderKeys({ fetchDiscovery, clock, log }),
+      clock,
+    })
+    const access = new Access({ deploymentName: name, keys: options.keys, verifyUserToken })
     const system = new SystemFunctions({ registry, url, siteUrl })
     this.#functions = new FunctionService({
       deploymentName: name,
@@ -95,7 +105,8 @@ export class Deployment {
     const router = new Router<RouteHandler>()
     addServiceRoutes(router, { deploymentName: name, version })
     addFunctionRoutes(router, { functions: this.#functions, access })
-    addAdminRoutes(router, { access, database, functionLog, url, siteUrl })
+    const authConfiguration = new AuthConfiguration({ registry, analyzer })
+    addAdminRoutes(router, { access, database, functionLog, authConfiguration, url, siteUrl })
     addPushRoutes(router, { access, pushes })
     this.#api = serveRoutes({ router, log, cors: { allowCredentials: true } })
     void database.failed.then((error) => this.#fail(error))

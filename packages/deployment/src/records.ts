@@ -1,6 +1,7 @@
 /** The deployment's own records: rows of system tables (database.md §10), typed. */
 import { Collection } from '@concave/database'
 import type { ReuseTier } from '@concave/runtime'
+import type { AuthProvider } from './auth/auth-provider.ts'
 
 /** The push that is live. One row. */
 export type UdfConfig = {
@@ -43,4 +44,6 @@ export type AuditRow = {
 export const udfConfig = new Collection<UdfConfig>('_udf_config')
 export const modules = new Collection<ModuleRow>('_modules')
 export const environmentVariables = new Collection<EnvironmentVariable>('_environment_variables')
+/** In the order of `auth.config`. */
+export const authProviders = new Collection<AuthProvider>('_auth')
 export const auditLog = new Collection<AuditRow>('_deployment_audit_log')

@@ -5,6 +5,7 @@ import { emptyReply, type HttpRequest, jsonReply, type RouteHandler, type Router
 import { sessionRequestId } from '@concave/protocol'
 import { z } from 'zod'
 import { type Access, requireWrite } from '../access.ts'
+import type { AuthConfiguration } from '../auth/auth-configuration.ts'
 import { changeEnvironmentVariables } from '../environment/environment-variables.ts'
 import { deploymentLimits } from '../limits.ts'
 import type { FunctionLog } from '../logs/function-log.ts'
@@ -23,6 +24,7 @@ export function addAdminRoutes(
     readonly access: Access
     readonly database: Database
     readonly functionLog: FunctionLog
+    readonly authConfiguration: AuthConfiguration
     readonly url: string
     readonly siteUrl: string
   },
@@ -46,7 +48,7 @@ export function addAdminRoutes(
     router.add('POST', `${prefix}/update_environment_variables`, async (request) => {
       requireWrite(await admin(request), 'OperationNotPermitted')
       const { changes } = await readJson(request, changesSchema, deploymentLimits.maxCallBodyBytes)
-      await changeEnvironmentVariables(database, changes)
+      await changeEnvironmentVariables(database, changes, (tx) => deps.authConfiguration.reevaluate(tx))
       return emptyReply()
     })
     router.add('GET', `${prefix}/list_environment_variables`, async (request) => {

@@ -12,6 +12,7 @@ import {
   shiftSourceMap,
 } from '@concave/runtime'
 import { canonicalModulePath } from '@concave/protocol'
+import { type AuthProvider, parseAuthConfig } from '../auth/auth-provider.ts'
 import { type ModuleRow, modules } from '../records.ts'
 import { type PushedModule, type PushRequest, pushError } from './push-request.ts'
 
@@ -33,6 +34,7 @@ export type EvaluatedPush = {
   readonly definition: AppDefinition
   /** JSON text; undefined when the app has no schema. */
   readonly schemaText: string | undefined
+  readonly authProviders: readonly AuthProvider[]
 }
 
 const noAnalysis: AnalyzedModule = { functions: [], reuseContext: false, httpRoutes: undefined, cronsText: undefined }
@@ -87,6 +89,7 @@ export async function evaluatePush(
     modules: outcome.modules,
     definition,
     schemaText: outcome.schemaText,
+    authProviders: parseAuthConfig(outcome.authConfigText),
   }
 }
 
@@ -196,12 +199,5 @@ function refuseAnalyzed(outcome: AnalyzeOutcome, definition: AppDefinition): voi
         `${path} defines the cron job "${cron}", and this version of Concave does not run cron jobs yet. Remove it and push again.`,
       )
     }
-  }
-  const auth = JSON.parse(outcome.authConfigText ?? '{"providers":[]}') as { providers?: readonly unknown[] }
-  if ((auth.providers ?? []).length > 0) {
-    throw pushError(
-      'AuthProvidersNotSupported',
-      'convex/auth.config names an auth provider, and this version of Concave does not check user tokens yet. Remove it and push again.',
-    )
   }
 }

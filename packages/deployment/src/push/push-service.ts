@@ -14,6 +14,7 @@ import {
   waitForSchema,
 } from '@concave/database'
 import type { Analyzer } from '@concave/runtime'
+import { type AuthDiff, replaceAuthProviders } from '../auth/auth-configuration.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
 import { deploymentLimits } from '../limits.ts'
 import { auditLog, type ModuleRow, modules, udfConfig } from '../records.ts'
@@ -80,7 +81,7 @@ export class PushService {
         environmentVariables: userVariables(evaluated),
         externalDepsId: null,
         componentDefinitionPackages: { '': {} },
-        appAuth: [],
+        appAuth: evaluated.authProviders,
         analysis: { '': toAnalysis(evaluated) },
         app: {
           definitionPath: '',
@@ -171,6 +172,7 @@ export class PushService {
     const { indexDiff, schemaDiff } = await finishSchemaPush(tx, schemaId)
     const [config] = await udfConfig.list(tx, { limit: 1 })
     const moduleDiff = await replaceModules(tx, evaluated.rows)
+    const authDiff = await replaceAuthProviders(tx, evaluated.authProviders)
     const next = {
       serverVersion: evaluated.serverVersion,
       codeVersion: evaluated.codeVersion,
@@ -182,11 +184,12 @@ export class PushService {
     await auditLog.insert(tx, {
       action: 'push_config',
       member_id: null,
-      metadata: JSON.stringify({ message: options.message, moduleDiff, indexDiff }),
+      metadata: JSON.stringify({ message: options.message, authDiff, moduleDiff, indexDiff }),
     })
     return {
       previousVersion: config?.serverVersion,
       nextVersion: next.serverVersion,
+      authDiff,
       moduleDiff,
       indexDiff,
       schemaDiff,
@@ -199,6 +202,7 @@ type ModuleDiff = { readonly added: readonly string[]; readonly removed: readonl
 type LiveChange = {
   readonly previousVersion: string | undefined
   readonly nextVersion: string
+  readonly authDiff: AuthDiff
   readonly moduleDiff: ModuleDiff
   readonly indexDiff: IndexDiff
   readonly schemaDiff: { readonly previous_schema: string | null; readonly next_schema: string | null } | null
@@ -242,9 +246,8 @@ function toAnalysis(evaluated: EvaluatedPush): unknown {
 }
 
 function toDiff(change: LiveChange | undefined): unknown {
-  const authDiff = { added: [], removed: [] }
-  if (change === undefined) return { authDiff, definitionDiffs: {}, componentDiffs: {} }
-  const { previousVersion, nextVersion } = change
+  if (change === undefined) return { authDiff: { added: [], removed: [] }, definitionDiffs: {}, componentDiffs: {} }
+  const { authDiff, previousVersion, nextVersion } = change
   const isSameVersion = previousVersion === undefined || previousVersion === nextVersion
   return {
     authDiff,
