@@ -70,6 +70,8 @@ export const systemTables: readonly SystemTable[] = [
   { name: '_index_backfills', number: 548, indexes: [{ name: 'by_index_id', fields: ['indexId'] }] },
   { name: '_schema_validation_progress', number: 549, indexes: [{ name: 'by_schema_id', fields: ['schemaId'] }] },
   { name: '_scheduled_job_args', number: 550, indexes: [] },
+  // Tables that only Concave has are numbered from 640, out of the way of the official ones.
+  { name: '_signing_keys', number: 640, indexes: [] },
 ]
 
 /** Tables that functions see through `db.system`, and the tables behind them (same number). */

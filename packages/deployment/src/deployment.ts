@@ -11,9 +11,11 @@ import { Access, type KeyVerifier } from './access.ts'
 import { AuthConfiguration } from './auth/auth-configuration.ts'
 import { fetchDocument, withOwnOrigins } from './auth/fetch-document.ts'
 import { ProviderKeys } from './auth/provider-keys.ts'
+import { SigningKeys } from './auth/signing-keys.ts'
 import { openUserTokens } from './auth/user-tokens.ts'
 import { addAdminRoutes } from './api/admin-routes.ts'
 import { addFunctionRoutes } from './api/function-routes.ts'
+import { addKeyRoutes, openKeyDocuments } from './api/key-routes.ts'
 import { addPushRoutes } from './api/push-routes.ts'
 import { addServiceRoutes } from './api/service-routes.ts'
 import { CodeRegistry } from './functions/code-registry.ts'
@@ -79,7 +81,16 @@ export class Deployment {
     const functionLog = new FunctionLog({ clock, capacity: deploymentLimits.functionLogEntries })
     const builtInVariables = { CONVEX_CLOUD_URL: url, CONVEX_SITE_URL: siteUrl }
     const registry = new CodeRegistry({ database, builtInVariables })
-    const fetchDiscovery = withOwnOrigins(new Map(), fetchDocument)
+    const signingKeys = new SigningKeys({ database, clock, issuer: url })
+    // The site's documents are what the app's HTTP actions answer, and there are none yet.
+    const ownSite = async () => ({ status: 404, contentType: 'text/plain', text: noHttpActionsText })
+    const fetchDiscovery = withOwnOrigins(
+      new Map([
+        [url, openKeyDocuments(signingKeys)],
+        [siteUrl, ownSite],
+      ]),
+      fetchDocument,
+    )
     const verifyUserToken = openUserTokens({
       providers: async () => await registry.authProviders(database.begin('query')),
       keys: new ProviderKeys({ fetchDiscovery, clock, log }),
@@ -95,6 +106,7 @@ export class Deployment {
       registry,
       system,
       access,
+      signingKeys,
       functionLog,
       clock,
     })
@@ -103,6 +115,7 @@ export class Deployment {
     this.#sync = new SyncServer({ backend: this.#functions, clock, log })
 
     const router = new Router<RouteHandler>()
+    addKeyRoutes(router, signingKeys)
     addServiceRoutes(router, { deploymentName: name, version })
     addFunctionRoutes(router, { functions: this.#functions, access })
     const authConfiguration = new AuthConfiguration({ registry, analyzer })

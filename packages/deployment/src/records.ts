@@ -46,4 +46,8 @@ export const modules = new Collection<ModuleRow>('_modules')
 export const environmentVariables = new Collection<EnvironmentVariable>('_environment_variables')
 /** In the order of `auth.config`. */
 export const authProviders = new Collection<AuthProvider>('_auth')
+/** A key of `ctx.auth.signJwt`. Never shown: the table is private. */
+export type SigningKeyRow = { readonly keyId: string; /** PKCS #8, PEM. */ readonly privateKey: string }
+
+export const signingKeys = new Collection<SigningKeyRow>('_signing_keys')
 export const auditLog = new Collection<AuditRow>('_deployment_audit_log')

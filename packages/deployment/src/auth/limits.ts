@@ -22,4 +22,6 @@ export const authLimits = {
   /** Providers whose keys are kept; more than one push names. */
   maxKeptKeySets: 200,
   maxTokenLifetimeSeconds: 3600,
+  /** Of tokens that the deployment signs: they must be taken back by the check above. */
+  maxSignedClaimsLength: 16 * 1024,
 } as const

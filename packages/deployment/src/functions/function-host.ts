@@ -16,6 +16,7 @@ import {
 import { CatchableError, type ExecutionHost, type NestedCall, type NestedOutcome, type UdfType } from '@concave/runtime'
 import { decodePatch, decodeValue, stringifyValue, type TableNumbers } from '@concave/values'
 import { deploymentLimits } from '../limits.ts'
+import { readJwtRequest, type SigningKeys } from '../auth/signing-keys.ts'
 import { checkArguments, checkResult } from './call-values.ts'
 import { FunctionError } from './function-error.ts'
 import type { LoadedCode, LoadedFunction } from './loaded-code.ts'
@@ -44,6 +45,7 @@ export class FunctionHost implements ExecutionHost {
   readonly #identity: Identity
   readonly #requestId: string
   readonly #deploymentName: string
+  readonly #signingKeys: SigningKeys
   readonly #journalIn: string | null
   readonly #frames: Frame[]
   readonly #start: Savepoint
@@ -60,6 +62,7 @@ export class FunctionHost implements ExecutionHost {
     readonly identity: Identity
     readonly requestId: string
     readonly deploymentName: string
+    readonly signingKeys: SigningKeys
     readonly journal: string | null
   }) {
     this.#database = options.database
@@ -67,6 +70,7 @@ export class FunctionHost implements ExecutionHost {
     this.#identity = options.identity
     this.#requestId = options.requestId
     this.#deploymentName = options.deploymentName
+    this.#signingKeys = options.signingKeys
     this.#journalIn = options.journal
     const { tx, path } = options
     this.#start = tx.savepoint()
@@ -222,6 +226,10 @@ export class FunctionHost implements ExecutionHost {
     return this.#deploymentName
   }
 
+  get signingKeys(): SigningKeys {
+    return this.#signingKeys
+  }
+
   get requestId(): string {
     return this.#requestId
   }
@@ -295,6 +303,10 @@ const syscalls: Readonly<Record<string, Syscall>> = {
   },
   '1.0/queryPage': async (host, args) => await host.paginate(args),
   '1.0/getUserIdentity': (host) => JSON.stringify(host.observeIdentity()),
+  '1.0/signJwt': async (host, args) => {
+    host.requireMutation('ctx.auth.signJwt')
+    return JSON.stringify(await host.signingKeys.sign(readJwtRequest(args)))
+  },
   '1.0/getSnapshotTs': (host) => {
     host.observeTime()
     return stringifyValue(host.tx.beginTs)
@@ -330,7 +342,6 @@ const unsupported: Readonly<Record<string, string>> = {
   '1.0/storageStore': 'ctx.storage',
   '1.0/storageGet': 'ctx.storage',
   '1.0/createFunctionHandle': 'createFunctionHandle',
-  '1.0/signJwt': 'ctx.auth.signJwt',
   '1.0/auditLog': 'log.audit',
 }
 

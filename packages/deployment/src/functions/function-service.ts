@@ -10,6 +10,7 @@ import { CatchableError, type Executor, type LogLine, type Observed, type UdfTyp
 import type { AuthToken, CallOutcome, FunctionCall, MutationOutcome, SessionRequest, SyncBackend } from '@concave/sync'
 import { stringifyValue, type Value } from '@concave/values'
 import type { Access } from '../access.ts'
+import type { SigningKeys } from '../auth/signing-keys.ts'
 import { deploymentLimits } from '../limits.ts'
 import { type FunctionLog, formatLogLine } from '../logs/function-log.ts'
 import type { SystemFunctions } from '../system/system-functions.ts'
@@ -45,6 +46,7 @@ export type FunctionServiceDependencies = {
   readonly registry: CodeRegistry
   readonly system: SystemFunctions
   readonly access: Access
+  readonly signingKeys: SigningKeys
   readonly functionLog: FunctionLog
   readonly clock: Clock
 }
@@ -338,9 +340,20 @@ export class FunctionService implements SyncBackend {
     call: FunctionCall,
     journal: string | null,
   ): FunctionHost {
-    const { database, deploymentName } = this.#deps
+    const { database, deploymentName, signingKeys } = this.#deps
     const { path, identity, requestId } = call
-    return new FunctionHost({ database, tx, code, path, function: found, identity, requestId, deploymentName, journal })
+    return new FunctionHost({
+      database,
+      tx,
+      code,
+      path,
+      function: found,
+      identity,
+      requestId,
+      deploymentName,
+      signingKeys,
+      journal,
+    })
   }
 
   async #execute(

@@ -10,7 +10,7 @@ import { z } from 'zod'
 import { FunctionError } from '../functions/function-error.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
 import { deploymentLimits } from '../limits.ts'
-import { environmentVariables } from '../records.ts'
+import { authProviders, environmentVariables } from '../records.ts'
 
 /** System functions page with limits of their own (database.md §10). */
 const pageLimits = { maximumRowsRead: 10_000, maximumBytesRead: 5_000_000 } as const
@@ -76,6 +76,10 @@ export class SystemFunctions {
       ['_system/frontend/convexSiteUrl', define(noArgs, async () => siteUrl)],
       ['_system/frontend/getVersion', define(noArgs, async (tx) => (await registry.load(tx)).serverVersion)],
       ['_system/frontend/listEnvironmentVariables', define(noArgs, listVariableRows)],
+      [
+        '_system/frontend/listAuthProviders',
+        define(noArgs, async (tx) => (await authProviders.list(tx)).map((row) => object({ ...row }))),
+      ],
     ])
   }
 
