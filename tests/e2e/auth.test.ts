@@ -170,6 +170,7 @@ describe('a user with a live client', () => {
       await client.mutation(notes.write, { text })
       await until('the own note', () => JSON.stringify(results.at(-1)) === JSON.stringify([text]))
     }
+    expect(client.connectionState().connectionCount).toBe(1)
   })
 
   it('is told that a token was refused, and goes on signed out', async () => {
@@ -346,7 +347,8 @@ describe('a configuration that changes', () => {
 
   it('is gone when the file is', async () => {
     await app.remove('convex/auth.config.ts')
-    await cli.succeed(...push)
+    const { stderr } = await cli.succeed(...push, '--verbose')
+    expect(stderr).toMatch(/"authDiff": \{\s+"added": \[\],\s+"removed": \[\s+"\{\\"applicationID/)
     const refused = httpClient(issuer.token({ sub: 'ada' })).query(notes.whoami, {})
     await expect(refused).rejects.toThrow('This deployment has no auth providers configured')
   })

@@ -42,6 +42,13 @@ test('reads the user to act as from behind the key', async () => {
   })
 })
 
+test('a read-only key cannot act as a user', async () => {
+  const actingAs = { issuer: 'https://a', subject: 's' }
+  const refused = { status: 403, code: 'OperationNotPermitted' }
+  await expect(access.identify(`Convex reader:${encode(actingAs)}`)).rejects.toMatchObject(refused)
+  await expect(access.authenticate({ kind: 'admin', key: 'reader', actingAs })).rejects.toMatchObject(refused)
+})
+
 test('a caller without a header is anonymous where functions are called, and refused where admins are', async () => {
   expect(await access.identify(undefined)).toEqual({ kind: 'anonymous' })
   await expect(access.requireAdmin(undefined)).rejects.toMatchObject({

@@ -82,6 +82,7 @@ export class Access {
     const verdict = await this.#keys.verify(key)
     switch (verdict.kind) {
       case 'ok':
+        if (verdict.isReadOnly && actingAs !== undefined) throw notPermitted('deployment:functions:actAsUser')
         return { kind: 'admin', keyId: verdict.keyId, isReadOnly: verdict.isReadOnly, actingAs }
       case 'unknown':
         throw this.#badDeployKey('unauthenticated')
@@ -105,6 +106,11 @@ const notPermittedMessage = 'You do not have permission to perform this operatio
 /** Refuses a read-only key where the operation writes. `ReadOnlyAdminKey` is the code of the Admin API page. */
 export function requireWrite(identity: AdminIdentity, code: 'OperationNotPermitted' | 'ReadOnlyAdminKey'): void {
   if (identity.isReadOnly) throw new Forbidden(code, notPermittedMessage)
+}
+
+/** As clients and the CLI know it: they look for this sentence. */
+function notPermitted(action: string): Forbidden {
+  return new Forbidden('OperationNotPermitted', `You do not have permission to perform this operation (${action}).`)
 }
 
 function decodeActingUser(text: string): UserAttributes | undefined {
