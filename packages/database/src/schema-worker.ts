@@ -229,7 +229,7 @@ export class SchemaWorker {
       if (error === undefined) return false
       await setSchemaState(tx, current, {
         state: 'failed',
-        error: `Document with ID "${id}" in table "${table.name}" does not match the schema: ${error}`,
+        error: describeViolation({ _id: id }, table.name, error),
         tableName: table.name,
       })
       await deleteProgress(tx, current)
@@ -251,8 +251,13 @@ export class SchemaWorker {
   }
 }
 
+/** The text for the developer (database.md §4.6); `error` says what is wrong with the document. */
+export function describeViolation(document: ValueObject, tableName: string, error: string): string {
+  return `Document with ID "${String(document['_id'])}" in table "${tableName}" does not match the schema: ${error}`
+}
+
 /** Tables whose documents may not match: those the active schema does not hold to something at least as strict. */
-function tablesToWalk(catalog: Catalog, schema: LoadedSchema): readonly TableEntry[] {
+export function tablesToWalk(catalog: Catalog, schema: LoadedSchema): readonly TableEntry[] {
   if (!schema.schemaValidation) return []
   const { active } = catalog.schemas(schema.namespace)
   const tables: TableEntry[] = []
@@ -276,7 +281,7 @@ async function deleteProgress(tx: Transaction, schema: LoadedSchema): Promise<vo
   if (row !== null) await validations.delete(tx, row._id)
 }
 
-function tableNumbers(catalog: Catalog, namespace: string): TableNumbers {
+export function tableNumbers(catalog: Catalog, namespace: string): TableNumbers {
   return {
     numberOf: (name) => catalog.findTable(namespace, name)?.number,
     nameOf: (number) => {

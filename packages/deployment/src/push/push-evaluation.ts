@@ -93,6 +93,27 @@ export async function evaluatePush(
   }
 }
 
+/** The schema alone, as JSON text; null when the push has none. */
+export async function evaluatePushedSchema(
+  request: PushRequest,
+  deps: { readonly analyzer: Analyzer; readonly env: EnvBundle; readonly clock: Clock },
+): Promise<string | null> {
+  const { schema } = request.appDefinition
+  if (schema === null) return null
+  const outcome = await deps.analyzer.analyze({
+    code: {
+      version: randomBytes(16).toString('hex'),
+      modules: new Map(),
+      importSeed: randomBytes(32).toString('hex'),
+      importTimeMs: deps.clock.nowMs(),
+    },
+    env: deps.env,
+    schema: toModuleSource(schema),
+    definition: undefined,
+  })
+  return outcome.schemaText ?? null
+}
+
 /** What the CLI compares with its own modules: over the source followed by the source map. */
 export function hashModule(module: PushedModule): string {
   return createHash('sha256')

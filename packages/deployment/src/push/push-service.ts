@@ -6,8 +6,10 @@ import { randomUUID } from 'node:crypto'
 import { BadRequest, type Clock, PlatformError } from '@concave/base'
 import {
   type Database,
+  evaluateSchema,
   finishSchemaPush,
   type IndexDiff,
+  SchemaDryRun,
   type StartedSchemaPush,
   startSchemaPush,
   type Transaction,
@@ -18,10 +20,16 @@ import { type AuthDiff, replaceAuthProviders } from '../auth/auth-configuration.
 import type { CodeRegistry } from '../functions/code-registry.ts'
 import { deploymentLimits } from '../limits.ts'
 import { auditLog, type ModuleRow, modules, udfConfig } from '../records.ts'
-import { type EvaluatedPush, evaluatePush } from './push-evaluation.ts'
+import { type EvaluatedPush, evaluatePush, evaluatePushedSchema } from './push-evaluation.ts'
 import { pushErrorPrefix, type PushRequest, pushError, refuseUnsupported } from './push-request.ts'
 
-type StartedPush = { readonly evaluated: EvaluatedPush; readonly schemaId: string | null; readonly isDryRun: boolean }
+type StartedPush = {
+  readonly evaluated: EvaluatedPush
+  readonly schemaId: string | null
+  readonly isDryRun: boolean
+  /** Stands in for the schema's row, which a dry run does not have. */
+  readonly schemaDryRun: SchemaDryRun | undefined
+}
 
 export type SchemaChange = {
   readonly allocatedComponentIds: Readonly<Record<string, never>>
@@ -70,12 +78,29 @@ export class PushService {
     })
   }
 
+  /** Foretells what the schema would change, for the CLI's warnings; nothing is kept. */
+  async evaluateSchema(request: PushRequest): Promise<unknown> {
+    return await prefixed(async () => {
+      refuseUnsupported(request)
+      const tx = this.#database.begin('query')
+      const env = await this.#registry.environment(tx)
+      const schema = await evaluatePushedSchema(request, { analyzer: this.#analyzer, env, clock: this.#clock })
+      const evaluation = await evaluateSchema(tx, schema)
+      return {
+        componentSchemaEvaluations: { '': { definitionPath: '', ...evaluation } },
+        newComponentDefinitions: [],
+      }
+    })
+  }
+
   async start(request: PushRequest): Promise<unknown> {
     return await prefixed(async () => {
       const isDryRun = request.dryRun || request.forCodegen
       const evaluated = await this.#evaluate(request)
-      const schema = await this.#startSchema(evaluated, isDryRun)
-      const pushId = this.#remember({ evaluated, schemaId: schema.schemaId, isDryRun })
+      const { indexDiff, schemaId: startedId } = await this.#startSchema(evaluated, isDryRun)
+      const schemaDryRun = isDryRun ? this.#startDryRun(evaluated) : undefined
+      const schemaId = schemaDryRun === undefined ? startedId : `dry-run:${randomUUID()}`
+      const pushId = this.#remember({ evaluated, schemaId, isDryRun, schemaDryRun })
       return {
         concavePushId: pushId,
         environmentVariables: userVariables(evaluated),
@@ -91,7 +116,7 @@ export class PushService {
           httpRoutes: { httpModuleRoutes: null, mounts: [] },
           exports: {},
         },
-        schemaChange: toSchemaChange(schema),
+        schemaChange: toSchemaChange({ schemaId, indexDiff }),
       }
     })
   }
@@ -99,7 +124,8 @@ export class PushService {
   /** Long poll: answers as soon as the schema's fate is known, at the latest after `timeoutMs`. */
   async waitForSchema(schemaId: string | null, timeoutMs: number): Promise<unknown> {
     if (schemaId === null) return { type: 'complete' }
-    const status = await waitForSchema(this.#database, schemaId, timeoutMs)
+    const dryRun = [...this.#started.values()].find((push) => push.schemaId === schemaId)?.schemaDryRun
+    const status = await (dryRun?.advance(timeoutMs) ?? waitForSchema(this.#database, schemaId, timeoutMs))
     switch (status.type) {
       case 'inProgress': {
         const { schemaValidationComplete, indexesComplete, indexesTotal } = status
@@ -149,6 +175,12 @@ export class PushService {
     if (dryRun) return await startSchemaPush(this.#database.begin('query'), options)
     const { value } = await this.#database.mutate('system:start_push', (tx) => startSchemaPush(tx, options))
     return value
+  }
+
+  /** Existing documents are checked while the client waits for the schema. */
+  #startDryRun({ schemaText }: EvaluatedPush): SchemaDryRun | undefined {
+    if (schemaText === undefined) return undefined
+    return new SchemaDryRun({ database: this.#database, clock: this.#clock }, schemaText)
   }
 
   #remember(push: StartedPush): string {
