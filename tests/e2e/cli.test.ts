@@ -220,7 +220,10 @@ describe('admin-key create', () => {
 describe('a key that does not fit', () => {
   it.each([
     ['data'],
+    ['env', 'list'],
+    ['logs'],
     ['run', 'version:current'],
+    ['run', 'version:current', '--watch'],
     ['env', 'set', 'GREETING', 'changed'],
     ['deploy', '--typecheck', 'disable'],
   ])('ends convex %s with the reason', async (...args) => {
@@ -229,6 +232,8 @@ describe('a key that does not fit', () => {
     const refused = await (await openCli(app.app, access)).run(...args)
     expect(refused.exitCode).toBe(1)
     expect(refused.stderr).toContain(message)
+    // No stack trace.
+    expect(refused.stderr).not.toMatch(/^ +at /m)
     expect(await query(app.url, 'outcomes:greeting')).toBe('self')
   })
 

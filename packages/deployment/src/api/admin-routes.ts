@@ -1,5 +1,5 @@
 /** Routes that need an admin key: keys, URLs, environment variables, logs (sync-and-http.md §5.3, §5.4). */
-import { BadRequest } from '@concave/base'
+import { BadRequest, Forbidden, Unauthenticated } from '@concave/base'
 import type { Database } from '@concave/database'
 import { emptyReply, type HttpRequest, jsonReply, type RouteHandler, type Router } from '@concave/http'
 import { sessionRequestId } from '@concave/protocol'
@@ -59,7 +59,7 @@ export function addAdminRoutes(
   }
   for (const path of ['/api/stream_function_logs', '/api/app_metrics/stream_function_logs']) {
     router.add('GET', path, async (request) => {
-      await admin(request)
+      await finalRefusal(admin(request))
       const page = await deps.functionLog.poll({
         cursor: readCursor(request),
         requestId: readRequestFilter(request),
@@ -69,6 +69,16 @@ export function addAdminRoutes(
       })
       return jsonReply(page)
     })
+  }
+}
+
+/** The CLI polls for ever unless it hears 403: here that is the answer to every key that is not taken. */
+async function finalRefusal<T>(checking: Promise<T>): Promise<T> {
+  try {
+    return await checking
+  } catch (error) {
+    if (!(error instanceof Unauthenticated)) throw error
+    throw new Forbidden(error.code, error.message, { cause: error })
   }
 }
 
