@@ -336,6 +336,33 @@ describe('a configuration that changes', () => {
     expect(await httpClient(token).query(notes.whoami, {})).toMatchObject({ subject: 'ada' })
   })
 
+  it('survives a provider that is down: clients are sent away for a while, not signed out', async () => {
+    await using other = await startOidcIssuer()
+    other.failure = 500
+    await cli.succeed('env', 'set', 'ISSUER', other.url)
+    const token = other.token({ sub: 'ada' })
+    const refused = await fetch(`${project.deploymentUrl}/api/query`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify({ path: 'notes:whoami', args: {} }),
+    })
+    expect(refused.status).toBe(503)
+    expect(await refused.json()).toMatchObject({ code: 'AuthProviderDiscoveryFailed' })
+    const socket = new WebSocket(`${project.deploymentUrl.replace('http', 'ws')}/api/1.48.0/sync`)
+    const closed = new Promise<CloseEvent>((resolve) => socket.addEventListener('close', resolve))
+    await new Promise((resolve) => socket.addEventListener('open', resolve))
+    socket.send(JSON.stringify({ type: 'Authenticate', baseVersion: 0, tokenType: 'User', value: token }))
+    expect(await closed).toMatchObject({ code: 1013, reason: 'AuthProviderDiscoveryFailed' })
+    other.failure = undefined
+    await waitFor('the provider', async () => {
+      const answer = await httpClient(token)
+        .query(notes.whoami, {})
+        .catch(() => undefined)
+      return answer === undefined ? undefined : answer.subject
+    })
+    await cli.succeed('env', 'set', 'ISSUER', issuer.url)
+  })
+
   it('is refused where it is wrong, and what is live stays', async () => {
     await app.write({
       'convex/auth.config.ts': 'export default { providers: [{ domain: "ftp://a", applicationID: "x" }] }',

@@ -8,7 +8,7 @@ import { LoadedSchema } from './loaded-schema.ts'
 import { keyAfter } from './read-set.ts'
 import { findViolation } from './schema-enforcement.ts'
 import type { SchemaProgress } from './schema-progress.ts'
-import { describeViolation, tableNumbers, tablesToWalk } from './schema-worker.ts'
+import { describeViolation, idOf, tableNumbers, tablesToWalk } from './schema-worker.ts'
 import { rootNamespace } from './system-tables.ts'
 
 /**
@@ -72,7 +72,11 @@ export class SchemaDryRun {
       const document = parseValue(row.text) as ValueObject
       const error = findViolation(this.#schema, table.name, document, tables)
       if (error === undefined) continue
-      this.#failure = { type: 'failed', error: describeViolation(document, table.name, error), tableName: table.name }
+      this.#failure = {
+        type: 'failed',
+        error: describeViolation(idOf(document), table.name, error),
+        tableName: table.name,
+      }
       return true
     }
     const last = rows.at(-1)

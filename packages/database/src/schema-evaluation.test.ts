@@ -93,7 +93,7 @@ describe('an evaluation foretells', () => {
       needsBackfill,
       staged ?? false,
     ])
-    expect(short.toSorted()).toEqual([
+    expect(short.toSorted((a, b) => (a.join() < b.join() ? -1 : 1))).toEqual([
       ['users.fresh', 'added', true, false],
       ['users.gone', 'dropped', false, false],
       ['users.kept', 'identical', false, false],

@@ -216,8 +216,7 @@ export class SchemaWorker {
 
   /** Marks the schema failed, unless the document has been mended meanwhile (false) or the push is over. */
   async #fail(table: TableEntry, schema: LoadedSchema, text: string): Promise<boolean> {
-    const id = (parseValue(text) as ValueObject)['_id']
-    assert(typeof id === 'string', 'a stored document has an id')
+    const id = idOf(parseValue(text) as ValueObject)
     const { value } = await this.#database.mutate('system:schemaValidation', async (tx) => {
       const current = findPending(tx, schema)
       if (current === undefined) return true
@@ -229,7 +228,7 @@ export class SchemaWorker {
       if (error === undefined) return false
       await setSchemaState(tx, current, {
         state: 'failed',
-        error: describeViolation({ _id: id }, table.name, error),
+        error: describeViolation(id, table.name, error),
         tableName: table.name,
       })
       await deleteProgress(tx, current)
@@ -251,9 +250,15 @@ export class SchemaWorker {
   }
 }
 
+export function idOf(document: ValueObject): string {
+  const id = document['_id']
+  assert(typeof id === 'string', 'a stored document has an id')
+  return id
+}
+
 /** The text for the developer (database.md §4.6); `error` says what is wrong with the document. */
-export function describeViolation(document: ValueObject, tableName: string, error: string): string {
-  return `Document with ID "${String(document['_id'])}" in table "${tableName}" does not match the schema: ${error}`
+export function describeViolation(id: string, tableName: string, error: string): string {
+  return `Document with ID "${id}" in table "${tableName}" does not match the schema: ${error}`
 }
 
 /** Tables whose documents may not match: those the active schema does not hold to something at least as strict. */

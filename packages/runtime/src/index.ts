@@ -15,6 +15,8 @@ export {
   type AnalyzeOutcome,
   type AnalyzeRequest,
 } from './analyzer.ts'
+/** `bundleOneOffQuery(live, source)`: code in which a query that was sent as source can run. */
+export { bundleOneOffQuery, oneOffQueryPath } from './one-off-query.ts'
 export { runtimeLimits } from './limits.ts'
 /** Push-time check and rewrite for context reuse: `prepareModule(source, path)`. */
 export { prepareModule, type PreparedModule } from './stateless/prepare-module.ts'

@@ -470,7 +470,7 @@ describe('authentication', () => {
     expect(backend.calls).toEqual([])
     socket.deliver({ type: 'Authenticate', baseVersion: 1, tokenType: 'Admin', value: 'good-key' })
     await vi.waitFor(
-      () => expect(socket.ofType('Transition').at(-1)?.modifications).toMatchObject([{ type: 'QueryUpdated' }]),
+      () => expect(socket.ofType('Transition').at(-1)?.['modifications']).toMatchObject([{ type: 'QueryUpdated' }]),
       { interval: 1 },
     )
   })

@@ -31,6 +31,13 @@ type CallBody = z.infer<typeof callSchema>
 
 const callAtTsSchema = callSchema.extend({ ts: z.string() })
 const batchSchema = z.object({ queries: z.array(callSchema) })
+const oneOffSchema = z.object({
+  adminKey: z.string().optional(),
+  bundle: z.object({ source: z.string() }),
+  args: z.unknown(),
+  format: z.string().nullish(),
+  componentId: z.string().nullish(),
+})
 const runSchema = z.object({ args: z.unknown(), format: z.string().nullish() })
 
 const maxBytes = deploymentLimits.maxCallBodyBytes
@@ -96,6 +103,18 @@ export function addFunctionRoutes(router: Router<RouteHandler>, deps: Deps): voi
       return reply(await functions.any(call), format)
     })
   }
+  router.add('POST', '/api/run_test_function', async (request) => {
+    const { authorization } = request.headers
+    if (authorization !== undefined) await access.requireAdmin(authorization)
+    const body = await readJson(request, oneOffSchema, maxBytes)
+    const identity = await access.requireAdmin(authorization, body.adminKey)
+    if (body.componentId !== undefined && body.componentId !== null) {
+      throw new BadRequest('ComponentNotFound', `There is no component ${body.componentId} in this deployment.`)
+    }
+    const format = readFormat(body.format, request)
+    const call = { componentPath: '', args: argumentObject(body.args), identity, requestId: requestIdOf(request) }
+    return reply(await functions.oneOffQuery(body.bundle.source, call), format)
+  })
   router.add('POST', '/api/run/{path*}', async (request) => {
     const segments = (request.params['path'] ?? '').split('/')
     const name = segments.pop()

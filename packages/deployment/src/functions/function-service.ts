@@ -5,8 +5,22 @@
 import { randomBytes } from 'node:crypto'
 import { type Clock, Overloaded, PlatformError, WriteConflict } from '@concave/base'
 import { type Database, OutOfRetention, type ReadSet, type Transaction } from '@concave/database'
-import { displayFunctionPath, type FunctionPath, type Identity, identityKey } from '@concave/protocol'
-import { CatchableError, type Executor, type LogLine, type Observed, type UdfType } from '@concave/runtime'
+import {
+  displayFunctionPath,
+  type FunctionPath,
+  type Identity,
+  identityKey,
+  parseFunctionPath,
+} from '@concave/protocol'
+import {
+  bundleOneOffQuery,
+  CatchableError,
+  oneOffQueryPath,
+  type Executor,
+  type LogLine,
+  type Observed,
+  type UdfType,
+} from '@concave/runtime'
 import type { AuthToken, CallOutcome, FunctionCall, MutationOutcome, SessionRequest, SyncBackend } from '@concave/sync'
 import { stringifyValue, type Value } from '@concave/values'
 import type { Access } from '../access.ts'
@@ -19,7 +33,7 @@ import type { CodeRegistry } from './code-registry.ts'
 import { FairLane } from './fair-lane.ts'
 import { describeForCaller, FunctionError } from './function-error.ts'
 import { FunctionHost, notFoundMessage, wrongKindMessage } from './function-host.ts'
-import type { LoadedCode, LoadedFunction } from './loaded-code.ts'
+import { LoadedCode, type LoadedFunction } from './loaded-code.ts'
 import { findSessionRequest, recordSessionRequest } from './session-requests.ts'
 import { QueryCache, SharedResult } from './query-cache.ts'
 
@@ -304,6 +318,32 @@ export class FunctionService implements SyncBackend {
     return await this.query(call, this.latestTs())
   }
 
+  /** Runs a query that was sent as source, for one time (sync-and-http.md §5.4). `call.path` is not looked at. */
+  async oneOffQuery(source: string, call: Omit<FunctionCall, 'path'>): Promise<CallOutcome> {
+    const { database, registry, clock } = this.#deps
+    const named: FunctionCall = { ...call, path: parseFunctionPath(oneOffQueryPath) }
+    const startedAtMs = clock.nowMs()
+    const tx = database.begin('query')
+    const live = await registry.load(tx)
+    const run = await this.#runOneOff(tx, live, source, named)
+    this.#record(named, 'query', { caller: 'Tester', startedAtMs, run })
+    return this.#toOutcome(named, run)
+  }
+
+  async #runOneOff(tx: Transaction, live: LoadedCode, source: string, call: FunctionCall): Promise<Run> {
+    const bundle = await bundleOneOffQuery(live.bundle, source)
+    if ('refused' in bundle) return { kind: 'error', error: new FunctionError(bundle.refused), logLines: [] }
+    const { serverVersion, modules } = live
+    const code = new LoadedCode({ bundle, serverVersion, modules })
+    const found: LoadedFunction = { udfType: 'query', isPublic: true, args: { type: 'any' }, returns: undefined }
+    try {
+      return (await this.#execute(tx, code, found, call, this.#openHost(tx, code, found, call, null))).run
+    } catch (error) {
+      if (!(error instanceof FunctionError)) throw error
+      return { kind: 'error', error, logLines: [] }
+    }
+  }
+
   async runAction(call: FunctionCall): Promise<CallOutcome> {
     const error = await this.#describeAction(call)
     return this.#toOutcome(call, { kind: 'error', error, logLines: [] })
@@ -412,7 +452,7 @@ export class FunctionService implements SyncBackend {
     call: FunctionCall,
     udfType: UdfType,
     entry: {
-      readonly caller: 'HttpApi' | 'SyncWorker'
+      readonly caller: 'HttpApi' | 'SyncWorker' | 'Tester'
       readonly startedAtMs: number
       readonly run?: Run
       readonly isCached?: boolean
