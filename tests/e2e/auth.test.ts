@@ -59,15 +59,24 @@ async function until(what: string, holds: () => boolean): Promise<void> {
 }
 
 describe('a push with auth.config', () => {
-  it('says which environment variable is missing, and goes live once it is set', async () => {
+  it('says which environment variable is missing', async () => {
     const refused = await cli.run(...push)
     expect(refused.exitCode).not.toBe(0)
     expect(refused.stderr).toContain(
       'Environment variable ISSUER is used in auth config file but its value was not set',
     )
     expect(refused.stderr).toMatch(/npx convex env set .*ISSUER/)
-    await cli.succeed('env', 'set', 'ISSUER', issuer.url)
-    await cli.succeed(...push)
+  })
+
+  it('goes live while `convex dev` watches, as soon as the variable is set', async () => {
+    const dev = cli.start('dev', '--typecheck', 'disable')
+    try {
+      await dev.waitForOutput(/Environment variable ISSUER is used in auth config file/)
+      await cli.succeed('env', 'set', 'ISSUER', issuer.url)
+      await dev.waitForOutput(/Convex functions ready!/)
+    } finally {
+      await dev.stop()
+    }
   })
 })
 

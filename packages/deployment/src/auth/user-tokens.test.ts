@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { AuthProvider } from './auth-provider.ts'
 import { authLimits } from './limits.ts'
@@ -168,6 +169,43 @@ describe('a token is refused', () => {
     ['with a list of issuers', makeToken(rsa, { ...oidcClaims, iss: [issuer] }), 'NoAuthProvider'],
   ])('%s', async (_what, token, code) => {
     await expect(verify(token)).rejects.toMatchObject({ status: 401, code })
+  })
+
+  test('whatever it is made of', async () => {
+    const parts = fc.array(
+      fc.oneof(
+        fc.string(),
+        fc.json().map((json) => Buffer.from(json).toString('base64url')),
+      ),
+      {
+        maxLength: 4,
+      },
+    )
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(
+          fc.string(),
+          parts.map((texts) => texts.join('.')),
+        ),
+        async (token) => {
+          await expect(verify(token)).rejects.toMatchObject({ status: 401 })
+        },
+      ),
+    )
+  })
+
+  test('wherever one of its characters is changed', async () => {
+    const character = fc.constantFrom(...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=')
+    const tokens = fc.constantFrom(good, ecdsa, makeToken(edwards, oidcClaims))
+    await fc.assert(
+      fc.asyncProperty(tokens, fc.nat(), character, async (token, place, changed) => {
+        const at = place % token.length
+        fc.pre(token[at] !== changed)
+        const forged = `${token.slice(0, at)}${changed}${token.slice(at + 1)}`
+        await expect(verify(forged)).rejects.toMatchObject({ status: 401 })
+      }),
+      { numRuns: 500 },
+    )
   })
 
   test('with a list of what is configured', async () => {
