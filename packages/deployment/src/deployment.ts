@@ -53,6 +53,7 @@ export class Deployment {
   readonly #retention: RetentionWorker
   readonly #functions: FunctionService
   readonly #sync: SyncServer
+  readonly #authConfiguration: AuthConfiguration
   readonly #api: NodeHandler
   readonly #log: Log
   readonly #end: () => void
@@ -63,7 +64,14 @@ export class Deployment {
 
   static async open(options: DeploymentOptions): Promise<Deployment> {
     const database = await Database.open(options)
-    return new Deployment(options, database)
+    const deployment = new Deployment(options, database)
+    try {
+      await deployment.#authConfiguration.catchUp(database)
+    } catch (error) {
+      // Everything else works; the providers stay as they were.
+      options.log.error({ err: error }, 'The auth configuration could not be evaluated with the new URLs.')
+    }
+    return deployment
   }
 
   private constructor(options: DeploymentOptions, database: Database) {
@@ -111,6 +119,7 @@ export class Deployment {
       clock,
     })
     const analyzer = new Analyzer({ pool: runners, log, clock })
+    this.#authConfiguration = new AuthConfiguration({ registry, analyzer })
     const pushes = new PushService({ database, analyzer, registry, clock })
     this.#sync = new SyncServer({ backend: this.#functions, clock, log })
 
@@ -118,8 +127,7 @@ export class Deployment {
     addKeyRoutes(router, signingKeys)
     addServiceRoutes(router, { deploymentName: name, version })
     addFunctionRoutes(router, { functions: this.#functions, access })
-    const authConfiguration = new AuthConfiguration({ registry, analyzer })
-    addAdminRoutes(router, { access, database, functionLog, authConfiguration, url, siteUrl })
+    addAdminRoutes(router, { access, database, functionLog, authConfiguration: this.#authConfiguration, url, siteUrl })
     addPushRoutes(router, { access, pushes })
     this.#api = serveRoutes({ router, log, cors: { allowCredentials: true } })
     void database.failed.then((error) => this.#fail(error))

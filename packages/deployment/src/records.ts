@@ -44,8 +44,11 @@ export type AuditRow = {
 export const udfConfig = new Collection<UdfConfig>('_udf_config')
 export const modules = new Collection<ModuleRow>('_modules')
 export const environmentVariables = new Collection<EnvironmentVariable>('_environment_variables')
+/** `evaluatedWith`: version of the environment that `auth.config` was evaluated with. */
+export type AuthProviderRow = AuthProvider & { readonly evaluatedWith: string }
+
 /** In the order of `auth.config`. */
-export const authProviders = new Collection<AuthProvider>('_auth')
+export const authProviders = new Collection<AuthProviderRow>('_auth')
 /** A key of `ctx.auth.signJwt`. Never shown: the table is private. */
 export type SigningKeyRow = { readonly keyId: string; /** PKCS #8, PEM. */ readonly privateKey: string }
 

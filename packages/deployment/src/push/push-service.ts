@@ -204,7 +204,7 @@ export class PushService {
     const { indexDiff, schemaDiff } = await finishSchemaPush(tx, schemaId)
     const [config] = await udfConfig.list(tx, { limit: 1 })
     const moduleDiff = await replaceModules(tx, evaluated.rows)
-    const authDiff = await replaceAuthProviders(tx, evaluated.authProviders)
+    const authDiff = await replaceAuthProviders(tx, evaluated.authProviders, evaluated.env.version)
     const next = {
       serverVersion: evaluated.serverVersion,
       codeVersion: evaluated.codeVersion,

@@ -78,7 +78,9 @@ export class SystemFunctions {
       ['_system/frontend/listEnvironmentVariables', define(noArgs, listVariableRows)],
       [
         '_system/frontend/listAuthProviders',
-        define(noArgs, async (tx) => (await authProviders.list(tx)).map((row) => object({ ...row }))),
+        define(noArgs, async (tx) =>
+          (await authProviders.list(tx)).map(({ evaluatedWith: _version, ...row }) => object(row)),
+        ),
       ],
     ])
   }
