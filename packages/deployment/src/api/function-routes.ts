@@ -1,6 +1,5 @@
 /** Function calls over HTTP (sync-and-http.md §2.1). Errors of functions are answers with status 200. */
-import { randomBytes } from 'node:crypto'
-import { BadRequest, Forbidden } from '@concave/base'
+import { BadRequest, bytesToHex, Forbidden, systemRandom } from '@concave/base'
 import { type HttpReply, type HttpRequest, type RouteHandler, type Router } from '@concave/http'
 import { decodeTs, encodeTs, type Identity, parseFunctionPath } from '@concave/protocol'
 import type { CallOutcome, FunctionCall } from '@concave/sync'
@@ -170,7 +169,7 @@ function isOldClient(request: HttpRequest): boolean {
 
 export function requestIdOf(request: HttpRequest): string {
   const given = request.headers['convex-request-id']
-  return typeof given === 'string' && /^[0-9a-f]{16}$/.test(given) ? given : randomBytes(8).toString('hex')
+  return typeof given === 'string' && /^[0-9a-f]{16}$/.test(given) ? given : bytesToHex(systemRandom.bytes(8))
 }
 
 function readQueryParameters(request: HttpRequest): CallBody {

@@ -2,8 +2,7 @@
  * Answers the syscalls of one execution on its transaction (function-runtime.md §2). Nested calls form a stack: the
  * innermost frame is always the one that calls.
  */
-import { randomBytes } from 'node:crypto'
-import { assert, type PlatformError } from '@concave/base'
+import { assert, bytesToHex, type PlatformError, systemRandom } from '@concave/base'
 import { type Database, isDeveloperError, type QueryCursor, type Savepoint, type Transaction } from '@concave/database'
 import {
   canonicalFunctionPath,
@@ -181,7 +180,7 @@ export class FunctionHost implements ExecutionHost {
         modulePath: path.module,
         exportName: path.name,
         argsText: checked,
-        seed: randomBytes(32).toString('hex'),
+        seed: bytesToHex(systemRandom.bytes(32)),
         udfPath: displayFunctionPath(path),
       }
     })

@@ -2,8 +2,7 @@
  * Runs functions for every door of the deployment: HTTP, the sync protocol, the CLI. Decides who may call what, checks
  * arguments and results, retries mutations after conflicts, shares and caches queries, records logs.
  */
-import { randomBytes } from 'node:crypto'
-import { type Clock, Overloaded, PlatformError, WriteConflict } from '@concave/base'
+import { bytesToHex, type Clock, Overloaded, PlatformError, systemRandom, WriteConflict } from '@concave/base'
 import { type Database, OutOfRetention, type ReadSet, type Transaction } from '@concave/database'
 import {
   displayFunctionPath,
@@ -412,7 +411,7 @@ export class FunctionService implements SyncBackend {
         modulePath: call.path.module,
         exportName: call.path.name,
         argsText: checkArguments(call.path, found.args, call.args, host.tables),
-        seed: randomBytes(32).toString('hex'),
+        seed: bytesToHex(systemRandom.bytes(32)),
         nowMs: clock.nowMs(),
       },
       host,

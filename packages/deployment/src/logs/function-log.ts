@@ -39,9 +39,11 @@ export type LogPage = { readonly entries: readonly unknown[]; readonly newCursor
 export class FunctionLog {
   readonly #clock: Clock
   readonly #capacity: number
-  readonly #entries: Entry[] = []
+  /** The newest `capacity` and up to as many older ones. */
+  #entries: Entry[] = []
   #lastCursor: number
-  #arrival: Deferred<void> = createDeferred<void>()
+  /** Set while somebody waits. */
+  #arrival: Deferred<void> | undefined
 
   constructor(deps: { readonly clock: Clock; readonly capacity: number }) {
     this.#clock = deps.clock
@@ -55,9 +57,9 @@ export class FunctionLog {
     const cursor = Math.max(endedAtMs, this.#lastCursor + 0.001)
     this.#lastCursor = cursor
     this.#entries.push({ cursor, requestId: completion.requestId, completion, endedAtMs })
-    if (this.#entries.length > this.#capacity) this.#entries.splice(0, this.#entries.length - this.#capacity)
-    this.#arrival.resolve()
-    this.#arrival = createDeferred<void>()
+    if (this.#entries.length >= 2 * this.#capacity) this.#entries = this.#entries.slice(-this.#capacity)
+    this.#arrival?.resolve()
+    this.#arrival = undefined
   }
 
   /**
@@ -74,10 +76,12 @@ export class FunctionLog {
     const deadline = AbortSignal.timeout(options.timeoutMs)
     const stop = AbortSignal.any([deadline, options.signal])
     for (;;) {
-      const entries = this.#entries.filter(
-        (entry) =>
-          entry.cursor > options.cursor && (options.requestId === undefined || entry.requestId === options.requestId),
-      )
+      const entries = this.#entries
+        .slice(-this.#capacity)
+        .filter(
+          (entry) =>
+            entry.cursor > options.cursor && (options.requestId === undefined || entry.requestId === options.requestId),
+        )
       if (entries.length > 0 || options.cursor === 0) {
         return {
           entries: entries.map((entry) => toWire(entry, options.structured)),
@@ -85,6 +89,7 @@ export class FunctionLog {
         }
       }
       if (stop.aborted) return { entries: [], newCursor: options.cursor }
+      this.#arrival ??= createDeferred<void>()
       await Promise.race([this.#arrival.promise, aborted(stop)])
     }
   }

@@ -1,6 +1,6 @@
 /** Turns a push request into code that could go live: merges modules, prepares and analyses them, evaluates the schema. */
-import { createHash, randomBytes } from 'node:crypto'
-import type { Clock } from '@concave/base'
+import { createHash } from 'node:crypto'
+import { bytesToHex, type Clock, systemRandom } from '@concave/base'
 import type { Transaction } from '@concave/database'
 import {
   type AnalyzedModule,
@@ -51,8 +51,8 @@ export async function evaluatePush(
   const { appDefinition } = request
   const pushed = await mergeModules(deps.tx, request)
   const prepared = pushed.map(prepare)
-  const codeVersion = randomBytes(16).toString('hex')
-  const importSeed = randomBytes(32).toString('hex')
+  const codeVersion = bytesToHex(systemRandom.bytes(16))
+  const importSeed = bytesToHex(systemRandom.bytes(32))
   const importTimeMs = deps.clock.nowMs()
   const outcome = await deps.analyzer.analyze({
     code: {
@@ -102,9 +102,9 @@ export async function evaluatePushedSchema(
   if (schema === null) return null
   const outcome = await deps.analyzer.analyze({
     code: {
-      version: randomBytes(16).toString('hex'),
+      version: bytesToHex(systemRandom.bytes(16)),
       modules: new Map(),
-      importSeed: randomBytes(32).toString('hex'),
+      importSeed: bytesToHex(systemRandom.bytes(32)),
       importTimeMs: deps.clock.nowMs(),
     },
     env: deps.env,
