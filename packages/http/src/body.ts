@@ -27,6 +27,15 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
   }
 }
 
+/** The body as it arrives, not decoded. Leaving early keeps the socket, which still has to carry the answer. */
+export async function* streamBody(request: IncomingMessage): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) yield chunk as Uint8Array
+  } catch (error) {
+    throw clientDisconnected(error)
+  }
+}
+
 /** Parses a JSON body; throws 400 `BadJsonBody` for a wrong or missing Content-Type and for text that is not JSON. */
 export function parseJsonBody(contentType: string | undefined, body: Uint8Array): unknown {
   const mediaType = contentType?.split(';', 1)[0]?.trim().toLowerCase()
@@ -61,11 +70,13 @@ async function receive(request: IncomingMessage, maxBytes: number): Promise<Uint
     }
   } catch (error) {
     if (error instanceof PlatformError) throw error
-    throw new PlatformError(408, 'ClientDisconnected', 'The request ended before its body was complete.', {
-      cause: error,
-    })
+    throw clientDisconnected(error)
   }
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
+}
+
+function clientDisconnected(cause: unknown): PlatformError {
+  return new PlatformError(408, 'ClientDisconnected', 'The request ended before its body was complete.', { cause })
 }
 
 function tooLarge(maxBytes: number, cause?: unknown): PlatformError {

@@ -10,6 +10,7 @@ import { CatchableError, type Executor, type LogLine, type Observed, type UdfTyp
 import type { AuthToken, CallOutcome, FunctionCall, MutationOutcome, SessionRequest, SyncBackend } from '@concave/sync'
 import { stringifyValue, type Value } from '@concave/values'
 import type { Access } from '../access.ts'
+import type { FileStore } from '../files/file-store.ts'
 import { deploymentLimits } from '../limits.ts'
 import { type FunctionLog, formatLogLine } from '../logs/function-log.ts'
 import type { SystemFunctions } from '../system/system-functions.ts'
@@ -41,6 +42,7 @@ export type FunctionServiceDependencies = {
   /** Callers without an admin key learn no error texts and no log lines. */
   readonly isRedacted: boolean
   readonly database: Database
+  readonly files: FileStore
   readonly executor: Executor
   readonly registry: CodeRegistry
   readonly system: SystemFunctions
@@ -234,7 +236,7 @@ export class FunctionService implements SyncBackend {
     onApplied: (ts: bigint) => void,
     caller: 'HttpApi' | 'SyncWorker',
   ): Promise<{ readonly outcome: () => Promise<MutationOutcome> }> {
-    const { database, clock } = this.#deps
+    const { database, files, clock } = this.#deps
     const startedAtMs = clock.nowMs()
     const tx = database.begin('mutation')
     const repeated = session === undefined ? undefined : await findSessionRequest(tx, session)
@@ -261,7 +263,7 @@ export class FunctionService implements SyncBackend {
     if (session !== undefined) {
       await recordSessionRequest(tx, session, run.value, this.#logLinesFor(call, run.logLines))
     }
-    const { ts, durable } = database.commit(tx, displayFunctionPath(call.path))
+    const { ts, durable } = await files.commit(tx, () => database.commit(tx, displayFunctionPath(call.path)))
     onApplied(ts)
     const value = hasCommitTs(run.value) ? resolveCommitTs(run.value, ts) : run.value
     const resolved: Run = value === run.value ? run : { ...run, value, text: stringifyValue(value) }
@@ -338,9 +340,20 @@ export class FunctionService implements SyncBackend {
     call: FunctionCall,
     journal: string | null,
   ): FunctionHost {
-    const { database, deploymentName } = this.#deps
+    const { database, files, deploymentName } = this.#deps
     const { path, identity, requestId } = call
-    return new FunctionHost({ database, tx, code, path, function: found, identity, requestId, deploymentName, journal })
+    return new FunctionHost({
+      database,
+      files,
+      tx,
+      code,
+      path,
+      function: found,
+      identity,
+      requestId,
+      deploymentName,
+      journal,
+    })
   }
 
   async #execute(
@@ -425,6 +438,8 @@ export class FunctionService implements SyncBackend {
         readBytes: metrics?.bytesRead.used ?? 0,
         writeDocuments: metrics?.documentsWritten.used ?? 0,
         writeBytes: metrics?.bytesWritten.used ?? 0,
+        fileReadBytes: metrics?.fileReadBytes.used ?? 0,
+        fileWriteBytes: metrics?.fileWriteBytes.used ?? 0,
       },
       returnBytes: run?.kind === 'success' ? Buffer.byteLength(run.text) : undefined,
       willRetry: false,

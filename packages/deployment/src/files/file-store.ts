@@ -1,0 +1,280 @@
+import { createHash, randomUUID } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { assert, BadRequest, type Clock, Overloaded, type Random } from '@concave/base'
+import type { Blobs, ByteRange } from '@concave/blobs'
+import type { Committed, Database, Transaction } from '@concave/database'
+import { checkContentType, hexOfSha256, parseSha256 } from './content-headers.ts'
+import { fileLimits } from './file-limits.ts'
+import {
+  deleteFile,
+  deleteUnowned,
+  type FileRow,
+  findFile,
+  findFileByUuid,
+  insertFile,
+  insertUnowned,
+  type StoredFile,
+} from './file-rows.ts'
+import { UploadTokens } from './upload-tokens.ts'
+
+export type ContentOptions = {
+  readonly contentType?: string | null | undefined
+  /** What the sender says that the content's SHA-256 is, in base64 or hex. */
+  readonly sha256?: string | undefined
+}
+
+/** Read the stream to its end or destroy it. */
+export type OpenFile = {
+  readonly content: Readable
+  readonly contentType: string | null
+  readonly sizeBytes: number
+}
+
+/** As `ctx.storage.getMetadata` gives it. */
+export type FileMetadata = {
+  readonly storageId: string
+  /** Hex. */
+  readonly sha256: string
+  readonly size: number
+  readonly contentType: string | null
+}
+
+/**
+ * What a mutation has stored and nobody else can see yet, by document id. Contents wait in memory, within the
+ * transaction's budget, and are written when it is about to commit: an attempt that is given up leaves nothing.
+ */
+type StagedFiles = Map<string, { readonly row: FileRow; readonly content: Uint8Array }>
+
+/**
+ * The files of one deployment: rows in the database, contents in blobs. A file's content is durable before its row
+ * commits. Storage ids are what user code passes: ids of `_storage`, or UUIDs in the older form.
+ */
+export class FileStore {
+  readonly #database: Database
+  readonly #blobs: Blobs
+  readonly #tokens: UploadTokens
+  readonly #url: string
+  /** Keys of blobs whose file may yet commit: not to be collected. */
+  readonly #arriving = new Set<string>()
+  readonly #staged = new WeakMap<Transaction, StagedFiles>()
+  #isClosed = false
+
+  constructor(deps: {
+    readonly database: Database
+    readonly blobs: Blobs
+    readonly clock: Clock
+    readonly random: Random
+    /** Origin of the API, without a trailing slash. */
+    readonly url: string
+  }) {
+    this.#database = deps.database
+    this.#blobs = deps.blobs
+    this.#url = deps.url
+    this.#tokens = new UploadTokens({ meta: deps.database.storage.meta, random: deps.random, clock: deps.clock })
+  }
+
+  /** Ends what is being stored. Its senders hear of it at their next chunk. */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  isArriving(storageKey: string): boolean {
+    return this.#arriving.has(storageKey)
+  }
+
+  // For every kind of function
+
+  async getUrl(tx: Transaction, storageId: unknown): Promise<string | null> {
+    const file = await findFile(tx, storageId, 'storage.getUrl')
+    return file && this.urlOf(file)
+  }
+
+  async getMetadata(tx: Transaction, storageId: unknown): Promise<FileMetadata | null> {
+    const file = await findFile(tx, storageId, 'storage.getMetadata')
+    if (file === null) return null
+    const { size, sha256, contentType = null } = file
+    return { storageId: file.storageId, sha256: hexOfSha256(sha256), size, contentType }
+  }
+
+  /** Throws `StorageIdNotFound`. The content stays until no snapshot sees the file any more. */
+  async delete(tx: Transaction, storageId: unknown): Promise<void> {
+    const file = await findFile(tx, storageId, 'storage.delete')
+    if (file === null) throw new BadRequest('StorageIdNotFound', `storage id ${String(storageId)} not found`)
+    await deleteFile(tx, file)
+    await insertUnowned(tx, file.storageKey)
+  }
+
+  /** Valid for an hour. Nothing is stored. */
+  async generateUploadUrl(): Promise<string> {
+    return `${this.#url}/api/storage/upload?token=${await this.#tokens.issue()}`
+  }
+
+  urlOf(file: StoredFile): string {
+    return `${this.#url}/api/storage/${file.storageId}`
+  }
+
+  // For actions and requests: transactions of their own
+
+  /** Stores `content` and returns the new file's id. Nothing is stored if `content` throws or is not as promised. */
+  async store(content: AsyncIterable<Uint8Array>, options: ContentOptions = {}): Promise<string> {
+    const contentType = checkContentType(options.contentType)
+    const expected = options.sha256 === undefined ? undefined : parseSha256(options.sha256)
+    const storageKey = randomUUID()
+    return await this.#whileArriving([storageKey], async () => {
+      const { value: unownedId } = await this.#database.mutate('storage:upload', (tx) => insertUnowned(tx, storageKey))
+      const { size, sha256 } = await this.#write(storageKey, content, expected)
+      const row: FileRow = {
+        storageId: randomUUID(),
+        storageKey,
+        sha256,
+        size,
+        ...(contentType === undefined ? {} : { contentType }),
+      }
+      const { value: id } = await this.#database.mutate('storage:upload', async (tx) => {
+        await deleteUnowned(tx, unownedId)
+        return await insertFile(tx, row)
+      })
+      return id
+    })
+  }
+
+  /** The file and its content as of the newest commit. */
+  async open(storageId: unknown): Promise<OpenFile | null> {
+    const { value: file } = await this.#database.read((tx) => findFile(tx, storageId, 'storage.get'))
+    if (file === null) return null
+    return { content: await this.read(file), contentType: file.contentType ?? null, sizeBytes: file.size }
+  }
+
+  async findByUuid(uuid: string): Promise<StoredFile | null> {
+    return (await this.#database.read((tx) => findFileByUuid(tx, uuid))).value
+  }
+
+  /** The content of a file that some snapshot of the last minutes has shown. */
+  async read(file: StoredFile, range?: ByteRange): Promise<Readable> {
+    const content = await this.#blobs.read(file.storageKey, range)
+    assert(content !== undefined, `the content of file ${file._id} is missing`)
+    return content
+  }
+
+  /** Throws 401 unless `token` is one of our upload URLs'. */
+  async checkUploadToken(token: string | null): Promise<void> {
+    await this.#tokens.check(token)
+  }
+
+  // For mutations: parts of their transaction
+
+  /** The file exists for this transaction at once, and for others when it commits by `commit`. */
+  async stage(tx: Transaction, content: Uint8Array, options: ContentOptions): Promise<string> {
+    const contentType = checkContentType(options.contentType)
+    tx.countFileWritten(content.length)
+    const sha256 = createHash('sha256').update(content).digest('base64')
+    if (options.sha256 !== undefined) checkDigest(parseSha256(options.sha256), sha256)
+    const row: FileRow = {
+      storageId: randomUUID(),
+      storageKey: randomUUID(),
+      sha256,
+      size: content.length,
+      ...(contentType === undefined ? {} : { contentType }),
+    }
+    const id = await insertFile(tx, row)
+    let staged = this.#staged.get(tx)
+    if (staged === undefined) {
+      staged = new Map()
+      this.#staged.set(tx, staged)
+    }
+    staged.set(id, { row, content })
+    return id
+  }
+
+  /** The whole content, as the transaction sees it. */
+  async readWhole(
+    tx: Transaction,
+    storageId: unknown,
+  ): Promise<{ readonly content: Uint8Array; readonly contentType: string | null } | null> {
+    const file = await findFile(tx, storageId, 'storage.get')
+    if (file === null) return null
+    tx.countFileRead(file.size)
+    const content = this.#staged.get(tx)?.get(file._id)?.content ?? (await buffer(await this.read(file)))
+    return { content, contentType: file.contentType ?? null }
+  }
+
+  /** Commits by `run` a transaction that may have staged files: first their contents, durably, then the transaction. */
+  async commit(tx: Transaction, run: () => Committed): Promise<Committed> {
+    const staged = this.#staged.get(tx)
+    if (staged === undefined) return run()
+    const contents: { readonly storageKey: string; readonly content: Uint8Array; readonly sha256: string }[] = []
+    for (const [id, { row, content }] of staged) {
+      // Deleted again, or stored by a nested mutation that was rolled back.
+      if ((await findFile(tx, id, 'storage.store')) !== null) contents.push({ ...row, content })
+    }
+    if (contents.length === 0) return run()
+    const keys = contents.map(({ storageKey }) => storageKey)
+    const { promise, resolve, reject } = Promise.withResolvers<Committed>()
+    const settled = this.#whileArriving(keys, async () => {
+      await this.#database.mutate('storage:store', async (announcement) => {
+        for (const key of keys) await insertUnowned(announcement, key)
+      })
+      for (const { storageKey, content, sha256 } of contents) await this.#write(storageKey, once(content), sha256)
+      const committed = run()
+      resolve(committed)
+      await committed.durable
+    })
+    // What is not durable any more is the caller's to know, from `Committed`.
+    settled.catch(reject)
+    return await promise
+  }
+
+  async #whileArriving<T>(keys: readonly string[], run: () => Promise<T>): Promise<T> {
+    if (this.#arriving.size >= fileLimits.maxConcurrentWrites) {
+      throw new Overloaded(
+        'TooManyConcurrentUploads',
+        'Too many files are being stored at once. Try again later.',
+        1000,
+      )
+    }
+    for (const key of keys) this.#arriving.add(key)
+    try {
+      return await run()
+    } finally {
+      for (const key of keys) this.#arriving.delete(key)
+    }
+  }
+
+  async #write(
+    storageKey: string,
+    content: AsyncIterable<Uint8Array>,
+    expected: string | undefined,
+  ): Promise<{ readonly size: number; readonly sha256: string }> {
+    const hash = createHash('sha256')
+    let sha256 = ''
+    const hashed = async function* (this: FileStore): AsyncGenerator<Uint8Array> {
+      for await (const chunk of content) {
+        this.#refuseIfClosed()
+        hash.update(chunk)
+        yield chunk
+      }
+      this.#refuseIfClosed()
+      sha256 = hash.digest('base64')
+      if (expected !== undefined) checkDigest(expected, sha256)
+    }
+    const { sizeBytes } = await this.#blobs.put(storageKey, hashed.call(this))
+    return { size: sizeBytes, sha256 }
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#isClosed) throw new Overloaded('ServerShutdown', 'The deployment is closing. Try again.', 1000)
+  }
+}
+
+function checkDigest(expected: string, actual: string): void {
+  if (expected === actual) return
+  throw new BadRequest(
+    'Sha256Mismatch',
+    `The content's SHA-256 is ${actual}, not ${expected} as was promised (base64).`,
+  )
+}
+
+async function* once(content: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield content
+}
