@@ -25,7 +25,7 @@ export const files = {
   storeThenFail: mutation('storeThenFail'),
   surviveNestedFailure: mutation('surviveNestedFailure'),
   storeThenDelete: mutation('storeThenDelete'),
-  storeTooMuch: mutation('storeTooMuch'),
+  storeWithin: mutation('storeWithin'),
 }
 
 export type UploadAnswer = {
