@@ -28,6 +28,8 @@ export const files = {
   storeWithin: mutation('storeWithin'),
 }
 
+export type Content = string | Uint8Array<ArrayBuffer> | ReadableStream
+
 export type UploadAnswer = {
   readonly status: number
   readonly body: { readonly storageId?: string; readonly code?: string; readonly message?: string }
@@ -35,14 +37,15 @@ export type UploadAnswer = {
 
 export async function upload(
   url: string,
-  content: BodyInit,
+  content: Content,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<UploadAnswer> {
-  const init = { method: 'POST', headers, body: content, ...(isStream(content) ? { duplex: 'half' } : {}) }
+  const init = {
+    method: 'POST',
+    headers,
+    body: content,
+    ...(content instanceof ReadableStream ? { duplex: 'half' } : {}),
+  }
   const response = await fetch(url, init as RequestInit)
   return { status: response.status, body: (await response.json()) as UploadAnswer['body'] }
-}
-
-function isStream(content: BodyInit): boolean {
-  return content instanceof ReadableStream
 }

@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto'
 import { startTestServer, type TestServer } from '@concave/testing'
 import { ConvexClient, ConvexHttpClient } from 'convex/browser'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { files, upload } from './files-api.ts'
+import { type Content, files, upload } from './files-api.ts'
 import { fixtureFolder } from './fixtures.ts'
+import { post } from './http-calls.ts'
 import { pushApp, type PushedApp } from './pushed-app.ts'
 
 // Each run of the CLI takes seconds, and more where other work shares the machine.
@@ -29,7 +30,7 @@ const sha256 = (content: string | Uint8Array, encoding: 'hex' | 'base64'): strin
 const uploadUrl = async (): Promise<string> => (await client.mutation(files.uploadUrl, {})) as string
 
 /** The id of a new file. */
-async function uploaded(content: BodyInit, headers: Readonly<Record<string, string>> = {}): Promise<string> {
+async function uploaded(content: Content, headers: Readonly<Record<string, string>> = {}): Promise<string> {
   const { status, body } = await upload(await uploadUrl(), content, headers)
   expect({ status, body }).toEqual({ status: 200, body: { storageId: expect.stringMatching(/^kg2/) } })
   return body.storageId as string
@@ -433,5 +434,63 @@ describe('a mutation that stores', () => {
       'Too many files read in a single function execution (limit: 1)',
     )
     await client.mutation(files.storeWithin, { text: '12345', fileWriteBytes: 10, filesWritten: 2, filesRead: 2 })
+  })
+})
+
+describe('the dashboard’s page of files', () => {
+  const path = (name: string): string => `_system/frontend/fileStorageV2:${name}`
+  const asAdmin = async (route: 'query' | 'mutation', name: string, args: object): Promise<unknown> => {
+    const answer = await post(app.url, `/api/${route}`, { path: path(name), args }, { key: app.deployKey })
+    if (answer.body.status !== 'success') throw new Error(answer.body.errorMessage ?? JSON.stringify(answer))
+    return answer.body.value
+  }
+  type File = { readonly _id: string; readonly _creationTime: number; readonly url: string }
+  type Page = { readonly page: readonly File[]; readonly isDone: boolean; readonly continueCursor: string }
+  const page = async (filters: object | undefined, numItems = 3, cursor: string | null = null): Promise<Page> =>
+    (await asAdmin('query', 'fileMetadata', { paginationOpts: { numItems, cursor }, filters })) as Page
+
+  it('counts, lists and shows files with their URLs', async () => {
+    const id = await uploaded('listed', { 'content-type': 'text/plain' })
+    const count = (await asAdmin('query', 'numFiles', {})) as number
+    expect(count).toBe(await client.query(files.count, {}))
+    const file = (await client.query(files.document, { id })) as object
+    const shown = { ...file, url: await urlOf(id) }
+    expect(await asAdmin('query', 'getFile', { storageId: id })).toEqual(shown)
+    expect((await page(undefined)).page[0]).toEqual(shown)
+
+    const all: File[] = []
+    for (let next = await page({ order: 'asc' }, 7); ; next = await page({ order: 'asc' }, 7, next.continueCursor)) {
+      all.push(...next.page)
+      if (next.isDone) break
+    }
+    expect(all.map(({ _id }) => _id)).toEqual(
+      ((await client.query(files.list, { order: 'asc' })) as File[]).map(({ _id }) => _id),
+    )
+    const [second, third] = [all[1] as File, all[2] as File]
+    const between = { minCreationTime: second._creationTime, maxCreationTime: third._creationTime }
+    expect((await page({ ...between, order: 'asc' }, 10)).page).toEqual([second, third])
+    expect((await page(between, 10)).page).toEqual([third, second])
+  })
+
+  it('uploads and deletes', async () => {
+    const { status, body } = await upload((await asAdmin('mutation', 'generateUploadUrl', {})) as string, 'by an admin')
+    expect(status).toBe(200)
+    const ids = [body.storageId as string, await uploaded('1'), await uploaded('2')]
+    await asAdmin('mutation', 'deleteFile', { storageId: ids[0] })
+    await asAdmin('mutation', 'deleteFiles', { storageIds: ids.slice(1) })
+    for (const id of ids) expect(await asAdmin('query', 'getFile', { storageId: id })).toBeNull()
+    await expect(asAdmin('mutation', 'deleteFile', { storageId: ids[0] })).rejects.toThrow(
+      `storage id ${ids[0]} not found`,
+    )
+  })
+
+  it('is for admins', async () => {
+    for (const [route, name] of [
+      ['query', 'numFiles'],
+      ['mutation', 'generateUploadUrl'],
+    ] as const) {
+      const { body } = await post(app.url, `/api/${route}`, { path: path(name), args: {} })
+      expect(body.errorMessage).toContain('Could not find public function')
+    }
   })
 })

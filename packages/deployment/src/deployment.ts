@@ -87,7 +87,7 @@ export class Deployment {
     const functionLog = new FunctionLog({ clock, capacity: deploymentLimits.functionLogEntries })
     const builtInVariables = { CONVEX_CLOUD_URL: url, CONVEX_SITE_URL: siteUrl }
     const registry = new CodeRegistry({ database, builtInVariables })
-    const system = new SystemFunctions({ registry, url, siteUrl })
+    const system = new SystemFunctions({ registry, files: this.#files, url, siteUrl })
     this.#functions = new FunctionService({
       deploymentName: name,
       isRedacted,

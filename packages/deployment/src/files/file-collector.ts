@@ -1,8 +1,8 @@
 import type { Blobs } from '@concave/blobs'
 import type { Clock, Log } from '@concave/base'
-import type { Database, Transaction } from '@concave/database'
+import { type Database, systemTransactionLimits, type Transaction } from '@concave/database'
 import { fileLimits } from './file-limits.ts'
-import { deleteUnowned, findUnownedSince, isOwned, listUnowned, type StoredUnownedBlob } from './file-rows.ts'
+import { deleteUnowned, findUnownedSince, isOwned, listUnowned } from './file-rows.ts'
 import type { FileStore } from './file-store.ts'
 
 export type FileCollectorDependencies = {
@@ -53,23 +53,25 @@ export class FileCollector {
     // From here on no transaction begins that could see what was deleted at or before `until`.
     this.#database.forgetSnapshots(until)
     for (let isDone = false; !isDone && !this.#isStopped;) {
-      const { value: due } = await this.#database.read(async (tx) => {
-        const rows = await listUnowned(tx, until, fileLimits.collectBatch)
-        const freed: StoredUnownedBlob[] = []
-        const records = rows.filter(({ storageKey }) => !this.#files.isArriving(storageKey))
-        for (const record of records) {
-          if (await isFree(tx, record.storageKey, until)) freed.push(record)
-        }
-        return { records, freed, isLast: rows.length < fileLimits.collectBatch }
-      })
-      for (const { storageKey } of due.freed) await this.#blobs.delete(storageKey)
-      if (due.records.length > 0) {
-        await this.#database.mutate('storage:collect', async (tx) => {
-          for (const { _id } of due.records) await deleteUnowned(tx, _id)
-        })
-      }
-      isDone = due.isLast
+      isDone = await this.#collect(until)
     }
+  }
+
+  /** One batch. True: there is no more. */
+  async #collect(until: bigint): Promise<boolean> {
+    // The newest applied commits: a file whose commit is not durable yet is a file.
+    const tx = this.#database.begin('mutation', { limits: systemTransactionLimits })
+    const rows = await listUnowned(tx, until, fileLimits.collectBatch)
+    const records = rows.filter(({ storageKey }) => !this.#files.isArriving(storageKey))
+    for (const { storageKey } of records) {
+      if (await isFree(tx, storageKey, until)) await this.#blobs.delete(storageKey)
+    }
+    if (records.length > 0) {
+      await this.#database.mutate('storage:collect', async (change) => {
+        for (const { _id } of records) await deleteUnowned(change, _id)
+      })
+    }
+    return rows.length < fileLimits.collectBatch
   }
 
   #tick(): void {

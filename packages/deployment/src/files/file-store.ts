@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { assert, BadRequest, type Clock, Overloaded, type Random } from '@concave/base'
 import type { Blobs, ByteRange } from '@concave/blobs'
-import type { Committed, Database, Transaction } from '@concave/database'
+import type { Database, Transaction } from '@concave/database'
 import { checkContentType, hexOfSha256, parseSha256 } from './content-headers.ts'
 import { fileLimits } from './file-limits.ts'
 import {
@@ -164,7 +164,7 @@ export class FileStore {
 
   // For mutations: parts of their transaction
 
-  /** The file exists for this transaction at once, and for others when it commits by `commit`. */
+  /** The file exists for this transaction at once, and for others once `persist` was called and it has committed. */
   async stage(tx: Transaction, content: Uint8Array, options: ContentOptions): Promise<string> {
     const contentType = checkContentType(options.contentType)
     tx.countFileWritten(content.length)
@@ -199,30 +199,26 @@ export class FileStore {
     return { content, contentType: file.contentType ?? null }
   }
 
-  /** Commits by `run` a transaction that may have staged files: first their contents, durably, then the transaction. */
-  async commit(tx: Transaction, run: () => Committed): Promise<Committed> {
+  /**
+   * Writes the contents of what the transaction has staged, durably. Its commit must follow at once: what has no file
+   * after minutes is freed.
+   */
+  async persist(tx: Transaction): Promise<void> {
     const staged = this.#staged.get(tx)
-    if (staged === undefined) return run()
+    if (staged === undefined) return
     const contents: { readonly storageKey: string; readonly content: Uint8Array; readonly sha256: string }[] = []
     for (const [id, { row, content }] of staged) {
       // Deleted again, or stored by a nested mutation that was rolled back.
       if ((await findFile(tx, id, 'storage.store')) !== null) contents.push({ ...row, content })
     }
-    if (contents.length === 0) return run()
+    if (contents.length === 0) return
     const keys = contents.map(({ storageKey }) => storageKey)
-    const { promise, resolve, reject } = Promise.withResolvers<Committed>()
-    const settled = this.#whileArriving(keys, async () => {
+    await this.#whileArriving(keys, async () => {
       await this.#database.mutate('storage:store', async (announcement) => {
         for (const key of keys) await insertUnowned(announcement, key)
       })
       for (const { storageKey, content, sha256 } of contents) await this.#write(storageKey, once(content), sha256)
-      const committed = run()
-      resolve(committed)
-      await committed.durable
     })
-    // What is not durable any more is the caller's to know, from `Committed`.
-    settled.catch(reject)
-    return await promise
   }
 
   async #whileArriving<T>(keys: readonly string[], run: () => Promise<T>): Promise<T> {

@@ -78,12 +78,12 @@ export function stalledContent(): {
   return { content: content(), begun: begun.promise, end: rest.resolve, fail: rest.reject }
 }
 
-/** As a mutation of the app does it: in a transaction that is committed by the file store. */
+/** As a mutation of the app does it. */
 export async function mutate<T>(files: TestFiles, run: (tx: Transaction) => Promise<T>): Promise<T> {
   const tx = files.database.begin('mutation')
   const result = await run(tx)
-  const { durable } = await files.files.commit(tx, () => files.database.commit(tx, 'test'))
-  await durable
+  await files.files.persist(tx)
+  await files.database.commit(tx, 'test').durable
   return result
 }
 

@@ -236,7 +236,7 @@ export class FunctionService implements SyncBackend {
     onApplied: (ts: bigint) => void,
     caller: 'HttpApi' | 'SyncWorker',
   ): Promise<{ readonly outcome: () => Promise<MutationOutcome> }> {
-    const { database, files, clock } = this.#deps
+    const { database, clock } = this.#deps
     const startedAtMs = clock.nowMs()
     const tx = database.begin('mutation')
     const repeated = session === undefined ? undefined : await findSessionRequest(tx, session)
@@ -263,7 +263,7 @@ export class FunctionService implements SyncBackend {
     if (session !== undefined) {
       await recordSessionRequest(tx, session, run.value, this.#logLinesFor(call, run.logLines))
     }
-    const { ts, durable } = await files.commit(tx, () => database.commit(tx, displayFunctionPath(call.path)))
+    const { ts, durable } = database.commit(tx, displayFunctionPath(call.path))
     onApplied(ts)
     const value = hasCommitTs(run.value) ? resolveCommitTs(run.value, ts) : run.value
     const resolved: Run = value === run.value ? run : { ...run, value, text: stringifyValue(value) }
@@ -279,12 +279,27 @@ export class FunctionService implements SyncBackend {
   async #runMutationOnce(tx: Transaction, call: FunctionCall): Promise<Run> {
     try {
       if (call.identity.kind === 'admin' && call.identity.isReadOnly) throw new FunctionError(readOnlyMessage)
+      if (this.#deps.system.isSystemPath(call.path)) return await this.#runSystemMutation(tx, call)
       const { code, found } = await this.#resolve(tx, call, 'mutation')
       const host = this.#openHost(tx, code, found, call, null)
-      return (await this.#execute(tx, code, found, call, host)).run
+      const { run } = await this.#execute(tx, code, found, call, host)
+      if (run.kind === 'success') await this.#deps.files.persist(tx)
+      return run
     } catch (error) {
       if (!(error instanceof FunctionError)) throw error
       return { kind: 'error', error, logLines: [] }
+    }
+  }
+
+  async #runSystemMutation(tx: Transaction, call: FunctionCall): Promise<Run> {
+    try {
+      if (call.identity.kind !== 'admin') throw new FunctionError(publicNotFoundMessage(call.path))
+      const value = await this.#deps.system.run(tx, call.path, call.args)
+      return { kind: 'success', value, text: stringifyValue(value), logLines: [] }
+    } catch (error) {
+      const known = toFunctionError(error)
+      if (known === undefined) throw error
+      return { kind: 'error', error: known, logLines: [] }
     }
   }
 
@@ -293,7 +308,7 @@ export class FunctionService implements SyncBackend {
   /** What `path` is, as far as `call`'s identity may know. */
   async kindOf(call: FunctionCall): Promise<UdfType | undefined> {
     const { database, registry, system } = this.#deps
-    if (system.isSystemPath(call.path)) return 'query'
+    if (system.isSystemPath(call.path)) return system.kindOf(call.path)
     const tx = database.begin('query')
     return (await registry.load(tx)).find(call.path)?.udfType
   }
