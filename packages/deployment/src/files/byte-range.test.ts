@@ -8,10 +8,9 @@ const offset = fc.nat({ max: 25 })
 test('first and last byte are what they say, cut at the end of the file', () => {
   fc.assert(
     fc.property(size, offset, offset, (sizeBytes, first, last) => {
-      const asked = readRange(`bytes=${first}-${last}`, sizeBytes)
-      if (first > last) expect(asked).toEqual({ kind: 'all' })
-      else if (first >= sizeBytes) expect(asked).toEqual({ kind: 'unsatisfiable' })
-      else expect(asked).toEqual({ kind: 'part', range: { start: first, end: Math.min(last + 1, sizeBytes) } })
+      const part = { kind: 'part', range: { start: first, end: Math.min(last + 1, sizeBytes) } }
+      const expected = first > last ? { kind: 'all' } : first >= sizeBytes ? { kind: 'unsatisfiable' } : part
+      expect(readRange(`bytes=${first}-${last}`, sizeBytes)).toEqual(expected)
     }),
   )
 })
@@ -32,7 +31,7 @@ test('a suffix is the last bytes, a prefix missing its end goes to the end', () 
 
 test('any range that is served lies within the file', () => {
   fc.assert(
-    fc.property(fc.string({ unit: fc.constantFrom(...'0123456789-, b=') }), size, (text, sizeBytes) => {
+    fc.property(fc.string({ unit: fc.constantFrom(...'0123456789-, b='.split('')) }), size, (text, sizeBytes) => {
       const asked = readRange(`bytes=${text}`, sizeBytes)
       if (asked.kind !== 'part') return
       const { start, end } = asked.range

@@ -115,9 +115,9 @@ describe('a blob', () => {
 
   test('of an upload that never ended goes, however it came about', async () => {
     // A crash after the blob was written.
-    const { put } = blobs
+    const put = blobs.put.bind(blobs)
     vi.spyOn(blobs, 'put').mockImplementationOnce(async (...args) => {
-      await put.apply(blobs, args)
+      await put(...args)
       throw new Error('crash')
     })
     await expect(subject.files.store(chunks('x'))).rejects.toThrow('crash')

@@ -8,7 +8,7 @@ import { UploadTokens } from './upload-tokens.ts'
 async function openTokens(): Promise<{
   readonly clock: TestClock
   readonly storage: MemoryStorage
-  open(): UploadTokens
+  readonly open: () => UploadTokens
 }> {
   const clock = new TestClock()
   const storage = new MemoryStorage({ disk: new MemoryDisk() })
@@ -48,6 +48,5 @@ test('makes its secret once, however many ask at the same time', async () => {
   const { open } = await openTokens()
   const [one, other] = [open(), open()]
   const [first, second] = await Promise.all([one.issue(), other.issue()])
-  await one.check(second)
-  await other.check(first)
+  await expect(Promise.all([one.check(second), other.check(first)])).resolves.toHaveLength(2)
 })
