@@ -1,7 +1,7 @@
 /** Syscalls behind `ctx.storage` of queries and mutations (function-runtime.md §2.7). */
 import { BadRequest } from '@concave/base'
 import type { Transaction } from '@concave/database'
-import type { FileStore } from './file-store.ts'
+import type { ContentOptions, FileStore } from './file-store.ts'
 
 type Host = {
   readonly tx: Transaction
@@ -27,8 +27,8 @@ export const storageSyscalls: Readonly<Record<string, StorageSyscall>> = {
   '1.0/storageStore': async (host, { blob, contentType, sha256 }) => {
     host.requireMutation('storage.store')
     if (typeof blob !== 'string') throw invalidArgument('blob')
-    const options = { contentType: optionalText(contentType, 'contentType'), sha256: optionalText(sha256, 'sha256') }
-    return JSON.stringify(await host.files.stage(host.tx, new Uint8Array(Buffer.from(blob, 'base64')), options))
+    const options = readContentOptions({ contentType, sha256 })
+    return JSON.stringify(await host.files.stage(host.tx, Buffer.from(blob, 'base64'), options))
   },
   '1.0/storageGet': async (host, { storageId }) => {
     host.requireMutation('storage.get')
@@ -37,6 +37,17 @@ export const storageSyscalls: Readonly<Record<string, StorageSyscall>> = {
     const { content, contentType } = file
     return JSON.stringify({ blob: Buffer.from(content).toString('base64'), contentType })
   },
+}
+
+/** What comes with a content that user code stores. */
+export function readContentOptions(options: {
+  readonly contentType: unknown
+  readonly sha256: unknown
+}): ContentOptions {
+  return {
+    contentType: optionalText(options.contentType, 'contentType'),
+    sha256: optionalText(options.sha256, 'sha256'),
+  }
 }
 
 function optionalText(value: unknown, name: string): string | undefined {
