@@ -27,12 +27,14 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
   }
 }
 
-/** The body as it arrives, not decoded. Leaving early keeps the socket, which still has to carry the answer. */
+/** The body as it arrives, not decoded. Whoever leaves early has the rest thrown away, so that an answer gets through. */
 export async function* streamBody(request: IncomingMessage): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of request.iterator({ destroyOnReturn: false })) yield chunk as Uint8Array
   } catch (error) {
     throw clientDisconnected(error)
+  } finally {
+    request.resume()
   }
 }
 
