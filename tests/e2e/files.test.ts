@@ -255,6 +255,17 @@ describe('a download', () => {
     expect([part.status, part.headers.get('content-length')]).toEqual([206, '2'])
   })
 
+  it.each([
+    ['text/html', true],
+    ['image/svg+xml', true],
+    ['application/pdf-like', true],
+    ['Application/PDF; version=1', false],
+  ])('of %s runs nothing in our origin', async (contentType, isSandboxed) => {
+    const response = await fetch(await urlOf(await uploaded('x', { 'content-type': contentType })))
+    expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+    expect(response.headers.has('content-security-policy')).toBe(isSandboxed)
+  })
+
   it('needs the UUID of a file that exists', async () => {
     const id = await uploaded('secret')
     const answer = async (path: string): Promise<unknown> => {
@@ -291,6 +302,12 @@ describe('functions', () => {
     const page = await client.query(files.page, { paginationOpts: { numItems: 2, cursor: null } })
     expect(page).toMatchObject({ page: ascending.slice(0, 2), isDone: false })
     expect(await client.query(files.normalized, { text: id })).toBe(id)
+  })
+
+  it('and the CLI show them alike', async () => {
+    const id = await uploaded('for the command line', { 'content-type': 'text/x-cli' })
+    const shown = await app.cli.succeed('data', '_storage', '--limit', '1', '--format', 'jsonLines')
+    expect(JSON.parse(shown.stdout)).toEqual(await client.query(files.document, { id }))
   })
 
   it('know files by the older id too', async () => {

@@ -1,4 +1,5 @@
 /** Uploads and downloads of files (sync-and-http.md §4). The token, or the UUID, in the URL is the permission. */
+import type { OutgoingHttpHeaders } from 'node:http'
 import { BadRequest, NotFound, PlatformError } from '@concave/base'
 import { emptyReply, type HttpReply, type HttpRequest, jsonReply, type RouteHandler, type Router } from '@concave/http'
 import { readRange } from './byte-range.ts'
@@ -6,11 +7,15 @@ import { hexOfSha256, readDigestHeader } from './content-headers.ts'
 import { isUuid, type StoredFile } from './file-rows.ts'
 import type { FileStore } from './file-store.ts'
 
-/** What anybody may have uploaded is served from the API's origin: it must run nothing there. */
-const protectiveHeaders = {
-  'X-Content-Type-Options': 'nosniff',
-  'Content-Security-Policy':
-    "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'; sandbox",
+/**
+ * What anybody may have uploaded is served from the API's origin: it must run nothing there. Browsers do not show PDFs
+ * that are sandboxed, and PDFs run nothing in the origin.
+ */
+function protectiveHeaders(contentType: string): OutgoingHttpHeaders {
+  const headers = { 'X-Content-Type-Options': 'nosniff' }
+  if (/^application\/pdf\s*(?:;|$)/i.test(contentType)) return headers
+  const policy = "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'; sandbox"
+  return { ...headers, 'Content-Security-Policy': policy }
 }
 
 export function addFileRoutes(router: Router<RouteHandler>, deps: { readonly files: FileStore }): void {
@@ -37,9 +42,10 @@ export function addFileRoutes(router: Router<RouteHandler>, deps: { readonly fil
 }
 
 async function serveFile(files: FileStore, file: StoredFile, request: HttpRequest): Promise<HttpReply> {
+  const contentType = file.contentType ?? 'application/octet-stream'
   const etag = `"${hexOfSha256(file.sha256)}"`
   const shared = {
-    ...protectiveHeaders,
+    ...protectiveHeaders(contentType),
     'Cache-Control': 'private, max-age=2592000',
     ETag: etag,
     'Accept-Ranges': 'bytes',
@@ -52,7 +58,6 @@ async function serveFile(files: FileStore, file: StoredFile, request: HttpReques
   if (asked.kind === 'unsatisfiable') return rangeNotSatisfiable(file.size)
   const { start, end } = asked.kind === 'all' ? { start: 0, end: file.size } : asked.range
   const status = asked.kind === 'all' ? 200 : 206
-  const contentType = file.contentType ?? 'application/octet-stream'
   const headers = {
     ...shared,
     'Content-Length': end - start,

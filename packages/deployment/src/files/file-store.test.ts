@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
-import { WriteConflict } from '@concave/base'
+import { createLog, systemRandom, WriteConflict } from '@concave/base'
 import { type Blobs, MemoryBlobs } from '@concave/blobs'
+import { Database } from '@concave/database'
+import { MemoryDisk, MemoryStorage } from '@concave/storage'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { fileLimits } from './file-limits.ts'
 import { chunks, mutate, openTestFiles, readText, stalledContent, TestClock, type TestFiles } from './files-fixture.ts'
@@ -219,6 +221,15 @@ describe('a blob', () => {
     await subject.collector.runOnce()
     expect(blobs.count).toBe(0)
   })
+})
+
+test('files come to a deployment that was made before there were any', async () => {
+  const disk = new MemoryDisk()
+  const storage = new MemoryStorage({ disk })
+  const old = await Database.open({ storage, clock, random: systemRandom, log: createLog({ level: 'silent' }) })
+  await old.close()
+  await using upgraded = await openTestFiles({ clock, disk })
+  expect(await readText(upgraded, await upgraded.files.store(chunks('x')))).toBe('x')
 })
 
 test('a file whose content is gone is our failure, not the developer’s', async () => {

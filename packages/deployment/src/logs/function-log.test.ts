@@ -16,7 +16,7 @@ const completion: Completion = {
   caller: 'HttpApi',
   requestId: '0123456789abcdef',
   identityType: 'unknown',
-  usage: { readDocuments: 1, readBytes: 10, writeDocuments: 0, writeBytes: 0, fileReadBytes: 0, fileWriteBytes: 0 },
+  usage: { readDocuments: 1, readBytes: 10, writeDocuments: 0, writeBytes: 0 },
   returnBytes: 4,
   willRetry: false,
 }
