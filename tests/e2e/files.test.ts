@@ -467,6 +467,7 @@ describe('the dashboard’s page of files', () => {
     (await asAdmin('query', 'fileMetadata', { paginationOpts: { numItems, cursor }, filters })) as Page
 
   it('counts, lists and shows files with their URLs', async () => {
+    for (let count = 0; count < 9; count += 1) await uploaded(`listed ${count}`)
     const id = await uploaded('listed', { 'content-type': 'text/plain' })
     const count = (await asAdmin('query', 'numFiles', {})) as number
     expect(count).toBe(await client.query(files.count, {}))
@@ -499,6 +500,11 @@ describe('the dashboard’s page of files', () => {
     await expect(asAdmin('mutation', 'deleteFile', { storageId: ids[0] })).rejects.toThrow(
       `storage id ${ids[0]} not found`,
     )
+  })
+
+  it('has queries and mutations, which are not the same', async () => {
+    await expect(asAdmin('mutation', 'numFiles', {})).rejects.toThrow('as Mutation, but it is defined as Query')
+    await expect(asAdmin('query', 'deleteFile', {})).rejects.toThrow('as Query, but it is defined as Mutation')
   })
 
   it('is for admins', async () => {

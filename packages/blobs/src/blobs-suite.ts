@@ -33,7 +33,6 @@ export function blobsSuite(name: string, open: () => Promise<BlobsUnderTest>): v
     test('gives back what was put, after a reopening too', async () => {
       const subject = await start()
       expect(await subject.blobs.put(key, chunks('one ', 'two ', '', 'three'))).toEqual({ sizeBytes: 13 })
-      expect(await subject.blobs.findSizeBytes(key)).toBe(13)
       expect(await readText(subject.blobs, key)).toBe('one two three')
       const { blobs } = await subject.reopen()
       expect(await readText(blobs, key)).toBe('one two three')
@@ -44,14 +43,12 @@ export function blobsSuite(name: string, open: () => Promise<BlobsUnderTest>): v
     test('holds an empty blob', async () => {
       const { blobs } = await start()
       expect(await blobs.put(key, chunks())).toEqual({ sizeBytes: 0 })
-      expect(await blobs.findSizeBytes(key)).toBe(0)
       expect(await readText(blobs, key)).toBe('')
       expect(await readText(blobs, key, { start: 0, end: 0 })).toBe('')
     })
 
     test('has nothing under a key that was never written', async () => {
       const { blobs } = await start()
-      expect(await blobs.findSizeBytes(key)).toBeUndefined()
       expect(await blobs.read(key)).toBeUndefined()
       await blobs.delete(key)
     })
@@ -94,7 +91,6 @@ export function blobsSuite(name: string, open: () => Promise<BlobsUnderTest>): v
         throw failure
       }
       await expect(blobs.put(key, failing())).rejects.toBe(failure)
-      expect(await blobs.findSizeBytes(key)).toBeUndefined()
       await blobs.put(key, chunks('first'))
       await expect(blobs.put(key, failing())).rejects.toBe(failure)
       expect(await readText(blobs, key)).toBe('first')
@@ -114,7 +110,6 @@ export function blobsSuite(name: string, open: () => Promise<BlobsUnderTest>): v
       }
       const put = blobs.put(key, slow())
       await middle.promise
-      expect(await blobs.findSizeBytes(key)).toBeUndefined()
       expect(await blobs.read(key)).toBeUndefined()
       rest.resolve()
       await put
@@ -138,7 +133,6 @@ export function blobsSuite(name: string, open: () => Promise<BlobsUnderTest>): v
       const stream = await blobs.read(key)
       await blobs.delete(key)
       await blobs.delete(key)
-      expect(await blobs.findSizeBytes(key)).toBeUndefined()
       expect(await blobs.read(key)).toBeUndefined()
       expect(stream && (await buffer(stream)).toString()).toBe(text)
     })
@@ -161,7 +155,6 @@ export function blobsSuite(name: string, open: () => Promise<BlobsUnderTest>): v
       const { blobs } = await start()
       await expect(blobs.put(bad, chunks('x'))).rejects.toThrow(AssertionError)
       await expect(blobs.read(bad)).rejects.toThrow(AssertionError)
-      await expect(blobs.findSizeBytes(bad)).rejects.toThrow(AssertionError)
       await expect(blobs.delete(bad)).rejects.toThrow(AssertionError)
     })
   })

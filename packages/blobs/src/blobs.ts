@@ -19,8 +19,6 @@ export interface Blobs {
    * used again by its sender once the next is asked for. Rejects with what `content` throws.
    */
   put(key: string, content: AsyncIterable<Uint8Array>): Promise<{ readonly sizeBytes: number }>
-  /** Undefined: there is no blob. */
-  findSizeBytes(key: string): Promise<number | undefined>
   /** All of it, or a range that lies within it. Undefined: there is no blob. Read the stream to its end or destroy it. */
   read(key: string, range?: ByteRange): Promise<Readable | undefined>
   /** Idempotent. */

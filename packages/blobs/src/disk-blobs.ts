@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Blobs, type ByteRange, checkBlobKey } from './blobs.ts'
@@ -39,10 +39,6 @@ export class DiskBlobs implements Blobs {
       await rm(draft, { force: true })
       throw error
     }
-  }
-
-  async findSizeBytes(key: string): Promise<number | undefined> {
-    return (await orMissing(stat(this.#pathOf(key))))?.size
   }
 
   async read(key: string, range?: ByteRange): Promise<Readable | undefined> {

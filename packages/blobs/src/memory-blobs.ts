@@ -19,11 +19,6 @@ export class MemoryBlobs implements Blobs {
     return { sizeBytes: bytes.length }
   }
 
-  async findSizeBytes(key: string): Promise<number | undefined> {
-    checkBlobKey(key)
-    return this.#blobs.get(key)?.length
-  }
-
   async read(key: string, range?: ByteRange): Promise<Readable | undefined> {
     checkBlobKey(key)
     const bytes = this.#blobs.get(key)

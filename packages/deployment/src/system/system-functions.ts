@@ -11,6 +11,7 @@ import { z } from 'zod'
 import { FunctionError } from '../functions/function-error.ts'
 import type { FileStore } from '../files/file-store.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
+import { wrongKindMessage } from '../functions/function-host.ts'
 import { deploymentLimits } from '../limits.ts'
 import { environmentVariables } from '../records.ts'
 import { fileMutations, fileQueries } from './file-functions.ts'
@@ -91,6 +92,9 @@ export class SystemFunctions {
   async run(tx: Transaction, path: FunctionPath, args: unknown): Promise<Value> {
     const name = displayFunctionPath(path)
     const run = (tx.kind === 'query' ? this.#functions : this.#mutations).get(name)
+    if (run === undefined && (this.#functions.has(name) || this.#mutations.has(name))) {
+      throw new FunctionError(wrongKindMessage(path, tx.kind, this.kindOf(path)))
+    }
     if (run === undefined) {
       throw new FunctionError(`Could not find function for '${name}'. This version of Concave does not have it.`)
     }
