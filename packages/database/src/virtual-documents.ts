@@ -1,6 +1,7 @@
-import type { Value, ValueObject } from '@concave/values'
+import type { ValueObject } from '@concave/values'
 
-import { createObject, Document } from './document.ts'
+import { Document } from './document.ts'
+import { showFile } from './file-document.ts'
 
 /**
  * What functions see of the private rows behind virtual tables (database.md §10), by the name of the private table. One
@@ -12,11 +13,4 @@ const shapes: ReadonlyMap<string, (row: ValueObject) => ValueObject> = new Map([
 export function findVirtualShape(table: string): ((document: Document) => Document) | undefined {
   const shape = shapes.get(table)
   return shape && ((document) => Document.fromValue(shape(document.value)))
-}
-
-/** Not where the content is, and not the name by which everybody may download it. */
-function showFile(row: ValueObject): ValueObject {
-  const { _id, _creationTime, sha256, size, contentType } = row
-  const fields = { _id, _creationTime, sha256, size, contentType }
-  return createObject(Object.entries(fields).filter((field): field is [string, Value] => field[1] !== undefined))
 }
