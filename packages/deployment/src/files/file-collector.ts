@@ -66,11 +66,10 @@ export class FileCollector {
     for (const { storageKey } of records) {
       if (await isFree(tx, storageKey, until)) await this.#blobs.delete(storageKey)
     }
-    if (records.length > 0) {
-      await this.#database.mutate('storage:collect', async (change) => {
-        for (const { _id } of records) await deleteUnowned(change, _id)
-      })
-    }
+    if (records.length === 0) return true
+    await this.#database.mutate('storage:collect', async (change) => {
+      for (const { _id } of records) await deleteUnowned(change, _id)
+    })
     return rows.length < fileLimits.collectBatch
   }
 

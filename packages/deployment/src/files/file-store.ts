@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash, randomUUID, webcrypto } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { assert, BadRequest, type Clock, Overloaded, type Random } from '@concave/base'
@@ -17,6 +17,8 @@ import {
   type StoredFile,
 } from './file-rows.ts'
 import { UploadTokens } from './upload-tokens.ts'
+
+const { subtle } = webcrypto
 
 export type ContentOptions = {
   readonly contentType?: string | null | undefined
@@ -124,13 +126,7 @@ export class FileStore {
     return await this.#whileArriving([storageKey], async () => {
       const { value: unownedId } = await this.#database.mutate('storage:upload', (tx) => insertUnowned(tx, storageKey))
       const { size, sha256 } = await this.#write(storageKey, content, expected)
-      const row: FileRow = {
-        storageId: randomUUID(),
-        storageKey,
-        sha256,
-        size,
-        ...(contentType === undefined ? {} : { contentType }),
-      }
+      const row = newFile({ storageKey, sha256, size, contentType })
       const { value: id } = await this.#database.mutate('storage:upload', async (tx) => {
         await deleteUnowned(tx, unownedId)
         return await insertFile(tx, row)
@@ -165,18 +161,13 @@ export class FileStore {
   // For mutations: parts of their transaction
 
   /** The file exists for this transaction at once, and for others once `persist` was called and it has committed. */
-  async stage(tx: Transaction, content: Uint8Array, options: ContentOptions): Promise<string> {
+  async stage(tx: Transaction, content: Uint8Array<ArrayBuffer>, options: ContentOptions): Promise<string> {
     const contentType = checkContentType(options.contentType)
     tx.countFileWritten(content.length)
-    const sha256 = createHash('sha256').update(content).digest('base64')
+    // Megabytes, hashed beside the serving thread.
+    const sha256 = Buffer.from(await subtle.digest('SHA-256', content)).toString('base64')
     if (options.sha256 !== undefined) checkDigest(parseSha256(options.sha256), sha256)
-    const row: FileRow = {
-      storageId: randomUUID(),
-      storageKey: randomUUID(),
-      sha256,
-      size: content.length,
-      ...(contentType === undefined ? {} : { contentType }),
-    }
+    const row = newFile({ storageKey: randomUUID(), sha256, size: content.length, contentType })
     const id = await insertFile(tx, row)
     let staged = this.#staged.get(tx)
     if (staged === undefined) {
@@ -206,18 +197,24 @@ export class FileStore {
   async persist(tx: Transaction): Promise<void> {
     const staged = this.#staged.get(tx)
     if (staged === undefined) return
-    const contents: { readonly storageKey: string; readonly content: Uint8Array; readonly sha256: string }[] = []
+    const kept: { readonly storageKey: string; readonly content: Uint8Array }[] = []
     for (const [id, { row, content }] of staged) {
       // Deleted again, or stored by a nested mutation that was rolled back.
-      if ((await findFile(tx, id, 'storage.store')) !== null) contents.push({ ...row, content })
+      if ((await findFile(tx, id, 'storage.store')) !== null) kept.push({ storageKey: row.storageKey, content })
     }
-    if (contents.length === 0) return
-    const keys = contents.map(({ storageKey }) => storageKey)
+    if (kept.length === 0) return
+    const keys = kept.map(({ storageKey }) => storageKey)
     await this.#whileArriving(keys, async () => {
       await this.#database.mutate('storage:store', async (announcement) => {
         for (const key of keys) await insertUnowned(announcement, key)
       })
-      for (const { storageKey, content, sha256 } of contents) await this.#write(storageKey, once(content), sha256)
+      const put = async ({ storageKey, content }: (typeof kept)[number]): Promise<void> => {
+        await this.#blobs.put(storageKey, once(content))
+      }
+      const { parallelPuts } = fileLimits
+      for (let start = 0; start < kept.length; start += parallelPuts) {
+        await Promise.all(kept.slice(start, start + parallelPuts).map(put))
+      }
     })
   }
 
@@ -261,6 +258,17 @@ export class FileStore {
   #refuseIfClosed(): void {
     if (this.#isClosed) throw new Overloaded('ServerShutdown', 'The deployment is closing. Try again.', 1000)
   }
+}
+
+function newFile(content: {
+  readonly storageKey: string
+  readonly sha256: string
+  readonly size: number
+  readonly contentType: string | undefined
+}): FileRow {
+  const { storageKey, sha256, size, contentType } = content
+  const file = { storageId: randomUUID(), storageKey, sha256, size }
+  return contentType === undefined ? file : { ...file, contentType }
 }
 
 function checkDigest(expected: string, actual: string): void {
