@@ -1,12 +1,11 @@
 /** Syscalls behind `ctx.storage` of actions (function-runtime.md §2.7). Each is a transaction of its own. */
 import { buffer } from 'node:stream/consumers'
 import { BadRequest } from '@concave/base'
-import type { Database } from '@concave/database'
 import { fileLimits } from './file-limits.ts'
 import type { FileStore } from './file-store.ts'
 import { readContentOptions } from './storage-syscalls.ts'
 
-type Host = { readonly files: FileStore; readonly database: Database }
+type Host = { readonly files: FileStore }
 type Args = Readonly<Record<string, unknown>>
 
 /** JSON text, with bytes where there are some. */
@@ -16,13 +15,13 @@ type Answer = { readonly text: string; readonly body?: Uint8Array }
 type ActionSyscall = (host: Host, args: Args, body: Uint8Array) => Promise<Answer>
 
 export const actionStorageSyscalls: Readonly<Record<string, ActionSyscall>> = {
-  '1.0/storageGetUrl': async ({ files, database }, { storageId }) =>
-    json((await database.read((tx) => files.getUrl(tx, storageId))).value),
-  '1.0/storageGetMetadata': async ({ files, database }, { storageId }) =>
-    json((await database.read((tx) => files.getMetadata(tx, storageId))).value),
+  '1.0/storageGetUrl': async ({ files }, { storageId }) =>
+    json((await files.database.read((tx) => files.getUrl(tx, storageId))).value),
+  '1.0/storageGetMetadata': async ({ files }, { storageId }) =>
+    json((await files.database.read((tx) => files.getMetadata(tx, storageId))).value),
   '1.0/storageGenerateUploadUrl': async ({ files }) => json(await files.generateUploadUrl()),
-  '1.0/storageDelete': async ({ files, database }, { storageId }) => {
-    await database.mutate('storage:delete', (tx) => files.delete(tx, storageId))
+  '1.0/storageDelete': async ({ files }, { storageId }) => {
+    await files.database.mutate('storage:delete', (tx) => files.delete(tx, storageId))
     return json(null)
   },
   'storage/storeBlob': async ({ files }, { contentType, options }, body) => {

@@ -53,7 +53,8 @@ type StagedFiles = Map<string, { readonly row: FileRow; readonly content: Uint8A
  * commits. Storage ids are what user code passes: ids of `_storage`, or UUIDs in the older form.
  */
 export class FileStore {
-  readonly #database: Database
+  /** Where the rows are. */
+  readonly database: Database
   readonly #blobs: Blobs
   readonly #tokens: UploadTokens
   readonly #url: string
@@ -70,7 +71,7 @@ export class FileStore {
     /** Origin of the API, without a trailing slash. */
     readonly url: string
   }) {
-    this.#database = deps.database
+    this.database = deps.database
     this.#blobs = deps.blobs
     this.#url = deps.url
     this.#tokens = new UploadTokens({ meta: deps.database.storage.meta, random: deps.random, clock: deps.clock })
@@ -124,10 +125,10 @@ export class FileStore {
     const expected = options.sha256 === undefined ? undefined : parseSha256(options.sha256)
     const storageKey = randomUUID()
     return await this.#whileArriving([storageKey], async () => {
-      const { value: unownedId } = await this.#database.mutate('storage:upload', (tx) => insertUnowned(tx, storageKey))
+      const { value: unownedId } = await this.database.mutate('storage:upload', (tx) => insertUnowned(tx, storageKey))
       const { size, sha256 } = await this.#write(storageKey, content, expected)
       const row = newFile({ storageKey, sha256, size, contentType })
-      const { value: id } = await this.#database.mutate('storage:upload', async (tx) => {
+      const { value: id } = await this.database.mutate('storage:upload', async (tx) => {
         await deleteUnowned(tx, unownedId)
         return await insertFile(tx, row)
       })
@@ -137,13 +138,13 @@ export class FileStore {
 
   /** The file and its content as of the newest commit. */
   async open(storageId: unknown): Promise<OpenFile | null> {
-    const { value: file } = await this.#database.read((tx) => findFile(tx, storageId, 'storage.get'))
+    const { value: file } = await this.database.read((tx) => findFile(tx, storageId, 'storage.get'))
     if (file === null) return null
     return { content: await this.read(file), contentType: file.contentType ?? null, sizeBytes: file.size }
   }
 
   async findByUuid(uuid: string): Promise<StoredFile | null> {
-    return (await this.#database.read((tx) => findFileByUuid(tx, uuid))).value
+    return (await this.database.read((tx) => findFileByUuid(tx, uuid))).value
   }
 
   /** The content of a file that some snapshot of the last minutes has shown. */
@@ -205,7 +206,7 @@ export class FileStore {
     if (kept.length === 0) return
     const keys = kept.map(({ storageKey }) => storageKey)
     await this.#whileArriving(keys, async () => {
-      await this.#database.mutate('storage:store', async (announcement) => {
+      await this.database.mutate('storage:store', async (announcement) => {
         for (const key of keys) await insertUnowned(announcement, key)
       })
       const put = async ({ storageKey, content }: (typeof kept)[number]): Promise<void> => {
