@@ -40,6 +40,12 @@ export function blobsSuite(name: string, open: () => Promise<BlobsUnderTest>): v
       expect(await readText(blobs, otherKey)).toBe('more')
     })
 
+    test('takes chunks that are there already', async () => {
+      const { blobs } = await start()
+      expect(await blobs.put(key, [Buffer.from('one '), Buffer.from('two')])).toEqual({ sizeBytes: 7 })
+      expect(await readText(blobs, key)).toBe('one two')
+    })
+
     test('holds an empty blob', async () => {
       const { blobs } = await start()
       expect(await blobs.put(key, chunks())).toEqual({ sizeBytes: 0 })

@@ -13,12 +13,15 @@ import { assert } from '@concave/base'
 /** Bytes from `start` up to but not including `end`. */
 export type ByteRange = { readonly start: number; readonly end: number }
 
+/** Chunks, in order. */
+export type Content = AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+
 export interface Blobs {
   /**
    * Stores `content`, in place of what is under `key`. Takes a chunk at a time and so never holds much; a chunk may be
    * used again by its sender once the next is asked for. Rejects with what `content` throws.
    */
-  put(key: string, content: AsyncIterable<Uint8Array>): Promise<{ readonly sizeBytes: number }>
+  put(key: string, content: Content): Promise<{ readonly sizeBytes: number }>
   /** All of it, or a range that lies within it. Undefined: there is no blob. Read the stream to its end or destroy it. */
   read(key: string, range?: ByteRange): Promise<Readable | undefined>
   /** Idempotent. */

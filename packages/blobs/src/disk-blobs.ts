@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
-import { type Blobs, type ByteRange, checkBlobKey } from './blobs.ts'
+import { type Blobs, type ByteRange, checkBlobKey, type Content } from './blobs.ts'
 
 const incomingFolder = 'incoming'
 
@@ -25,7 +25,7 @@ export class DiskBlobs implements Blobs {
     this.#folder = folder
   }
 
-  async put(key: string, content: AsyncIterable<Uint8Array>): Promise<{ readonly sizeBytes: number }> {
+  async put(key: string, content: Content): Promise<{ readonly sizeBytes: number }> {
     const path = this.#pathOf(key)
     const draft = join(this.#folder, incomingFolder, `${key}.${this.#puts++}`)
     await this.#ensureFolder(dirname(draft))
@@ -81,7 +81,7 @@ export class DiskBlobs implements Blobs {
   }
 }
 
-async function writeDurably(path: string, content: AsyncIterable<Uint8Array>): Promise<number> {
+async function writeDurably(path: string, content: Content): Promise<number> {
   const handle = await open(path, 'w')
   try {
     let sizeBytes = 0

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { type Blobs, type ByteRange, checkBlobKey } from './blobs.ts'
+import { type Blobs, type ByteRange, checkBlobKey, type Content } from './blobs.ts'
 
 /** For tests: blobs that live as long as this object. */
 export class MemoryBlobs implements Blobs {
@@ -10,7 +10,7 @@ export class MemoryBlobs implements Blobs {
     return this.#blobs.size
   }
 
-  async put(key: string, content: AsyncIterable<Uint8Array>): Promise<{ readonly sizeBytes: number }> {
+  async put(key: string, content: Content): Promise<{ readonly sizeBytes: number }> {
     checkBlobKey(key)
     const chunks: Buffer[] = []
     for await (const chunk of content) chunks.push(Buffer.from(chunk))

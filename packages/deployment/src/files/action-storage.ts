@@ -26,7 +26,7 @@ export const actionStorageSyscalls: Readonly<Record<string, ActionSyscall>> = {
   },
   'storage/storeBlob': async ({ files }, { contentType, options }, body) => {
     const { sha256 } = (options ?? {}) as { readonly sha256?: unknown }
-    return json(await files.store(once(body), readContentOptions({ contentType, sha256 })))
+    return json(await files.store([body], readContentOptions({ contentType, sha256 })))
   },
   'storage/getBlob': async ({ files }, { storageId }) => {
     const file = await files.open(storageId)
@@ -46,8 +46,4 @@ export const actionStorageSyscalls: Readonly<Record<string, ActionSyscall>> = {
 
 function json(value: unknown): Answer {
   return { text: JSON.stringify(value) }
-}
-
-async function* once(content: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield content
 }

@@ -2,7 +2,7 @@ import { createHash, randomUUID, webcrypto } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { assert, BadRequest, type Clock, Overloaded, type Random } from '@concave/base'
-import type { Blobs, ByteRange } from '@concave/blobs'
+import type { Blobs, ByteRange, Content } from '@concave/blobs'
 import type { Database, Transaction } from '@concave/database'
 import { checkContentType, hexOfSha256, parseSha256 } from './content-headers.ts'
 import { fileLimits } from './file-limits.ts'
@@ -120,7 +120,7 @@ export class FileStore {
   // For actions and requests: transactions of their own
 
   /** Stores `content` and returns the new file's id. Nothing is stored if `content` throws or is not as promised. */
-  async store(content: AsyncIterable<Uint8Array>, options: ContentOptions = {}): Promise<string> {
+  async store(content: Content, options: ContentOptions = {}): Promise<string> {
     const contentType = checkContentType(options.contentType)
     const expected = options.sha256 === undefined ? undefined : parseSha256(options.sha256)
     const storageKey = randomUUID()
@@ -210,7 +210,7 @@ export class FileStore {
         for (const key of keys) await insertUnowned(announcement, key)
       })
       const put = async ({ storageKey, content }: (typeof kept)[number]): Promise<void> => {
-        await this.#blobs.put(storageKey, once(content))
+        await this.#blobs.put(storageKey, [content])
       }
       const { parallelPuts } = fileLimits
       for (let start = 0; start < kept.length; start += parallelPuts) {
@@ -237,7 +237,7 @@ export class FileStore {
 
   async #write(
     storageKey: string,
-    content: AsyncIterable<Uint8Array>,
+    content: Content,
     expected: string | undefined,
   ): Promise<{ readonly size: number; readonly sha256: string }> {
     const hash = createHash('sha256')
@@ -278,8 +278,4 @@ function checkDigest(expected: string, actual: string): void {
     'Sha256Mismatch',
     `The content's SHA-256 is ${actual}, not ${expected} as was promised (base64).`,
   )
-}
-
-async function* once(content: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield content
 }

@@ -2,7 +2,7 @@
 // its content, and in the end there is one blob per file.
 import { rejects, strictEqual, throws } from 'node:assert/strict'
 import { WriteConflict } from '@concave/base'
-import { type Blobs, MemoryBlobs } from '@concave/blobs'
+import { type Blobs, type Content, MemoryBlobs } from '@concave/blobs'
 import { systemTransactionLimits, type Transaction } from '@concave/database'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -44,7 +44,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 class CrashingBlobs extends MemoryBlobs implements Blobs {
   crashesNext = false
 
-  override async put(key: string, content: AsyncIterable<Uint8Array>): Promise<{ readonly sizeBytes: number }> {
+  override async put(key: string, content: Content): Promise<{ readonly sizeBytes: number }> {
     const stored = await super.put(key, content)
     if (!this.crashesNext) return stored
     this.crashesNext = false
