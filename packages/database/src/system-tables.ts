@@ -54,7 +54,14 @@ export const systemTables: readonly SystemTable[] = [
       { name: 'by_completed_ts', fields: ['completedTs'] },
     ],
   },
-  { name: '_file_storage', number: 540, indexes: [{ name: 'by_storage_id', fields: ['storageId'] }] },
+  {
+    name: '_file_storage',
+    number: 540,
+    indexes: [
+      { name: 'by_storage_id', fields: ['storageId'] },
+      { name: 'by_storage_key', fields: ['storageKey'] },
+    ],
+  },
   { name: '_component_definitions', number: 543, indexes: [] },
   { name: '_components', number: 544, indexes: [] },
   { name: '_function_handles', number: 545, indexes: [] },

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Clock, Log, Random } from '@concave/base'
+import type { Blobs } from '@concave/blobs'
 import { Database, RetentionWorker, SchemaWorker } from '@concave/database'
 import { type NodeHandler, type RouteHandler, Router, sendReply, serveRoutes, textReply } from '@concave/http'
 import { Analyzer, Executor, type RunnerPool } from '@concave/runtime'
@@ -18,6 +19,10 @@ import { addFunctionRoutes } from './api/function-routes.ts'
 import { addKeyRoutes, openKeyDocuments } from './api/key-routes.ts'
 import { addPushRoutes } from './api/push-routes.ts'
 import { addServiceRoutes } from './api/service-routes.ts'
+import { FileCollector } from './files/file-collector.ts'
+import { addFileRoutes } from './files/file-routes.ts'
+import { fileTables } from './files/file-rows.ts'
+import { FileStore } from './files/file-store.ts'
 import { CodeRegistry } from './functions/code-registry.ts'
 import { FunctionService } from './functions/function-service.ts'
 import { deploymentLimits } from './limits.ts'
@@ -34,6 +39,8 @@ export type DeploymentOptions = {
   readonly isRedacted: boolean
   /** Not yet opened; the deployment opens and closes it. */
   readonly storage: Storage
+  /** Contents of stored files; of this deployment alone. */
+  readonly blobs: Blobs
   readonly keys: KeyVerifier
   readonly runners: RunnerPool
   readonly clock: Clock
@@ -51,6 +58,8 @@ export class Deployment {
   readonly #executor: Executor
   readonly #schemas: SchemaWorker
   readonly #retention: RetentionWorker
+  readonly #files: FileStore
+  readonly #fileCollector: FileCollector
   readonly #functions: FunctionService
   readonly #sync: SyncServer
   readonly #authConfiguration: AuthConfiguration
@@ -63,7 +72,7 @@ export class Deployment {
   #closing: Promise<void> | undefined
 
   static async open(options: DeploymentOptions): Promise<Deployment> {
-    const database = await Database.open(options)
+    const database = await Database.open({ ...options, tables: fileTables })
     const deployment = new Deployment(options, database)
     try {
       await deployment.#authConfiguration.catchUp(database)
@@ -75,7 +84,7 @@ export class Deployment {
   }
 
   private constructor(options: DeploymentOptions, database: Database) {
-    const { name, url, siteUrl, isRedacted, clock, log, runners } = options
+    const { name, url, siteUrl, isRedacted, blobs, clock, random, log, runners } = options
     const { promise, resolve } = Promise.withResolvers<void>()
     this.ended = promise
     this.#end = resolve
@@ -86,6 +95,8 @@ export class Deployment {
     this.#executor = new Executor({ pool: runners, log, clock })
     this.#schemas = SchemaWorker.start({ database, clock, log })
     this.#retention = RetentionWorker.start({ database, clock, log })
+    this.#files = new FileStore({ database, blobs, clock, random, url })
+    this.#fileCollector = FileCollector.start({ database, blobs, files: this.#files, clock, log })
     const functionLog = new FunctionLog({ clock, capacity: deploymentLimits.functionLogEntries })
     const builtInVariables = { CONVEX_CLOUD_URL: url, CONVEX_SITE_URL: siteUrl }
     const registry = new CodeRegistry({ database, builtInVariables })
@@ -105,11 +116,12 @@ export class Deployment {
       clock,
     })
     const access = new Access({ deploymentName: name, keys: options.keys, verifyUserToken })
-    const system = new SystemFunctions({ registry, url, siteUrl })
+    const system = new SystemFunctions({ registry, files: this.#files, url, siteUrl })
     this.#functions = new FunctionService({
       deploymentName: name,
       isRedacted,
       database,
+      files: this.#files,
       executor: this.#executor,
       registry,
       system,
@@ -127,6 +139,7 @@ export class Deployment {
     addKeyRoutes(router, signingKeys)
     addServiceRoutes(router, { deploymentName: name, version })
     addFunctionRoutes(router, { functions: this.#functions, access })
+    addFileRoutes(router, { files: this.#files })
     addAdminRoutes(router, { access, database, functionLog, authConfiguration: this.#authConfiguration, url, siteUrl })
     addPushRoutes(router, { access, pushes })
     this.#api = serveRoutes({ router, log, cors: { allowCredentials: true } })
@@ -183,9 +196,11 @@ export class Deployment {
   async #shutDown(code: number, reason: string): Promise<void> {
     this.#sync.close(code, reason)
     this.#functions.close()
+    this.#files.close()
     try {
       await this.#schemas.stop()
       await this.#retention.stop()
+      await this.#fileCollector.stop()
       await this.#executor.close()
       await this.#database.close()
     } catch (error) {

@@ -29,6 +29,17 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
   }
 }
 
+/** The body as it arrives, not decoded. Whoever leaves early has the rest thrown away, so that an answer gets through. */
+export async function* streamBody(request: IncomingMessage): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) yield chunk as Uint8Array
+  } catch (error) {
+    throw clientDisconnected(error)
+  } finally {
+    request.resume()
+  }
+}
+
 /** Parses a JSON body; throws 400 `BadJsonBody` for a wrong or missing Content-Type and for text that is not JSON. */
 export function parseJsonBody(contentType: string | undefined, body: Uint8Array): unknown {
   const mediaType = contentType?.split(';', 1)[0]?.trim().toLowerCase()
@@ -52,7 +63,7 @@ export function parseJsonBody(contentType: string | undefined, body: Uint8Array)
 /** By events: an async iterator costs several times as much, and nearly every body is one chunk. */
 async function receive(request: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes)
-  if (request.destroyed && !request.readableEnded) throw disconnected(request.errored)
+  if (request.destroyed && !request.readableEnded) throw clientDisconnected(request.errored)
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
   const chunks: Uint8Array[] = []
   let sizeBytes = 0
@@ -62,8 +73,8 @@ async function receive(request: IncomingMessage, maxBytes: number): Promise<Uint
     if (sizeBytes > maxBytes) reject(tooLarge(maxBytes))
   }
   const onEnd = (): void => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks))
-  const onError = (error: Error): void => reject(disconnected(error))
-  const onClose = (): void => reject(disconnected(request.errored))
+  const onError = (error: Error): void => reject(clientDisconnected(error))
+  const onClose = (): void => reject(clientDisconnected(request.errored))
   request.on('data', onData).once('end', onEnd).once('error', onError).once('close', onClose)
   try {
     return await promise
@@ -74,7 +85,7 @@ async function receive(request: IncomingMessage, maxBytes: number): Promise<Uint
   }
 }
 
-function disconnected(cause: unknown): PlatformError {
+function clientDisconnected(cause: unknown): PlatformError {
   return new PlatformError(408, 'ClientDisconnected', 'The request ended before its body was complete.', { cause })
 }
 

@@ -14,6 +14,8 @@ import {
 } from '@concave/protocol'
 import { CatchableError, type ExecutionHost, type NestedCall, type NestedOutcome, type UdfType } from '@concave/runtime'
 import { decodePatch, decodeValue, stringifyValue, type TableNumbers } from '@concave/values'
+import type { FileStore } from '../files/file-store.ts'
+import { storageSyscalls } from '../files/storage-syscalls.ts'
 import { deploymentLimits } from '../limits.ts'
 import { readJwtRequest, type SigningKeys } from '../auth/signing-keys.ts'
 import { checkArguments, checkResult } from './call-values.ts'
@@ -39,6 +41,7 @@ const pageRows = 100
 type Syscall = (host: FunctionHost, args: Readonly<Record<string, unknown>>) => Promise<string> | string
 
 export class FunctionHost implements ExecutionHost {
+  readonly files: FileStore
   readonly #database: Database
   readonly #code: LoadedCode
   readonly #identity: Identity
@@ -54,6 +57,7 @@ export class FunctionHost implements ExecutionHost {
 
   constructor(options: {
     readonly database: Database
+    readonly files: FileStore
     readonly tx: Transaction
     readonly code: LoadedCode
     readonly path: FunctionPath
@@ -64,6 +68,7 @@ export class FunctionHost implements ExecutionHost {
     readonly signingKeys: SigningKeys
     readonly journal: string | null
   }) {
+    this.files = options.files
     this.#database = options.database
     this.#code = options.code
     this.#identity = options.identity
@@ -269,6 +274,7 @@ export class FunctionHost implements ExecutionHost {
 }
 
 const syscalls: Readonly<Record<string, Syscall>> = {
+  ...storageSyscalls,
   '1.0/get': async (host, { id, table, isSystem }) => {
     const document = await host.tx.get(text(id), {
       scope: isSystem === true ? 'system' : 'user',
@@ -310,16 +316,7 @@ const syscalls: Readonly<Record<string, Syscall>> = {
     host.observeTime()
     return stringifyValue(host.tx.beginTs)
   },
-  '1.0/getTransactionMetrics': (host) => {
-    const none = { used: 0, remaining: 0 }
-    return JSON.stringify({
-      ...host.tx.metrics(),
-      filesWritten: none,
-      fileWriteBytes: none,
-      filesRead: none,
-      fileReadBytes: none,
-    })
-  },
+  '1.0/getTransactionMetrics': (host) => JSON.stringify(host.tx.metrics()),
   '1.0/getFunctionMetadata': (host) => JSON.stringify({ name: host.functionName, componentPath: '' }),
   '1.0/getDeploymentMetadata': (host) => JSON.stringify({ name: host.deploymentName, region: null, class: 's256' }),
   '1.0/getRequestMetadata': (host) => {
@@ -334,12 +331,6 @@ const syscalls: Readonly<Record<string, Syscall>> = {
 const unsupported: Readonly<Record<string, string>> = {
   '1.0/schedule': 'ctx.scheduler',
   '1.0/cancel_job': 'ctx.scheduler',
-  '1.0/storageGetUrl': 'ctx.storage',
-  '1.0/storageGetMetadata': 'ctx.storage',
-  '1.0/storageGenerateUploadUrl': 'ctx.storage',
-  '1.0/storageDelete': 'ctx.storage',
-  '1.0/storageStore': 'ctx.storage',
-  '1.0/storageGet': 'ctx.storage',
   '1.0/createFunctionHandle': 'createFunctionHandle',
   '1.0/auditLog': 'log.audit',
 }

@@ -24,6 +24,7 @@ import type { AuthToken, CallOutcome, FunctionCall, MutationOutcome, SessionRequ
 import { stringifyValue, type Value } from '@concave/values'
 import type { Access } from '../access.ts'
 import type { SigningKeys } from '../auth/signing-keys.ts'
+import type { FileStore } from '../files/file-store.ts'
 import { deploymentLimits } from '../limits.ts'
 import { type FunctionLog, formatLogLine } from '../logs/function-log.ts'
 import type { SystemFunctions } from '../system/system-functions.ts'
@@ -55,6 +56,7 @@ export type FunctionServiceDependencies = {
   /** Callers without an admin key learn no error texts and no log lines. */
   readonly isRedacted: boolean
   readonly database: Database
+  readonly files: FileStore
   readonly executor: Executor
   readonly registry: CodeRegistry
   readonly system: SystemFunctions
@@ -292,12 +294,27 @@ export class FunctionService implements SyncBackend {
   async #runMutationOnce(tx: Transaction, call: FunctionCall): Promise<Run> {
     try {
       if (call.identity.kind === 'admin' && call.identity.isReadOnly) throw new FunctionError(readOnlyMessage)
+      if (this.#deps.system.isSystemPath(call.path)) return await this.#runSystemMutation(tx, call)
       const { code, found } = await this.#resolve(tx, call, 'mutation')
       const host = this.#openHost(tx, code, found, call, null)
-      return (await this.#execute(tx, code, found, call, host)).run
+      const { run } = await this.#execute(tx, code, found, call, host)
+      if (run.kind === 'success') await this.#deps.files.persist(tx)
+      return run
     } catch (error) {
       if (!(error instanceof FunctionError)) throw error
       return { kind: 'error', error, logLines: [] }
+    }
+  }
+
+  async #runSystemMutation(tx: Transaction, call: FunctionCall): Promise<Run> {
+    try {
+      if (call.identity.kind !== 'admin') throw new FunctionError(publicNotFoundMessage(call.path))
+      const value = await this.#deps.system.run(tx, call.path, call.args)
+      return { kind: 'success', value, text: stringifyValue(value), logLines: [] }
+    } catch (error) {
+      const known = toFunctionError(error)
+      if (known === undefined) throw error
+      return { kind: 'error', error: known, logLines: [] }
     }
   }
 
@@ -306,7 +323,7 @@ export class FunctionService implements SyncBackend {
   /** What `path` is, as far as `call`'s identity may know. */
   async kindOf(call: FunctionCall): Promise<UdfType | undefined> {
     const { database, registry, system } = this.#deps
-    if (system.isSystemPath(call.path)) return 'query'
+    if (system.isSystemPath(call.path)) return system.kindOf(call.path)
     const tx = database.begin('query')
     return (await registry.load(tx)).find(call.path)?.udfType
   }
@@ -379,10 +396,11 @@ export class FunctionService implements SyncBackend {
     call: FunctionCall,
     journal: string | null,
   ): FunctionHost {
-    const { database, deploymentName, signingKeys } = this.#deps
+    const { database, files, deploymentName, signingKeys } = this.#deps
     const { path, identity, requestId } = call
     return new FunctionHost({
       database,
+      files,
       tx,
       code,
       path,
@@ -477,6 +495,8 @@ export class FunctionService implements SyncBackend {
         readBytes: metrics?.bytesRead.used ?? 0,
         writeDocuments: metrics?.documentsWritten.used ?? 0,
         writeBytes: metrics?.bytesWritten.used ?? 0,
+        fileReadBytes: metrics?.fileReadBytes.used ?? 0,
+        fileWriteBytes: metrics?.fileWriteBytes.used ?? 0,
       },
       returnBytes: run?.kind === 'success' ? Buffer.byteLength(run.text) : undefined,
       willRetry: false,

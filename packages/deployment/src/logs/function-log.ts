@@ -22,6 +22,8 @@ export type Completion = {
     readonly readBytes: number
     readonly writeDocuments: number
     readonly writeBytes: number
+    readonly fileReadBytes?: number
+    readonly fileWriteBytes?: number
   }
   readonly returnBytes: number | undefined
   readonly willRetry: boolean
@@ -130,8 +132,8 @@ function toWire(entry: Entry, structured: boolean): unknown {
       databaseIoWriteBytes: completion.usage.writeBytes,
       databaseReadDocuments: completion.usage.readDocuments,
       databaseWriteDocuments: completion.usage.writeDocuments,
-      storageReadBytes: 0,
-      storageWriteBytes: 0,
+      storageReadBytes: completion.usage.fileReadBytes ?? 0,
+      storageWriteBytes: completion.usage.fileWriteBytes ?? 0,
       vectorIndexReadBytes: 0,
       vectorIndexWriteBytes: 0,
       textIndexQueryBytes: 0,
