@@ -1,3 +1,5 @@
+import { runtimeLimits } from '@concave/runtime'
+
 /** Limits of one deployment (function-runtime.md §5, sync-and-http.md §2.4). Bytes, milliseconds, counts. */
 export const deploymentLimits = {
   maxArgumentsBytes: 16 * 1_048_576,
@@ -6,6 +8,8 @@ export const deploymentLimits = {
   /** A mutation that runs longer lets the next one start beside it. */
   lanePatienceMs: 20,
   maxParallelMutations: 2,
+  /** Mutations that may be sent to their runner before their turns. */
+  maxUpcomingMutations: runtimeLimits.maxSentAhead,
   maxWaitingMutations: 4096,
   /** Runs of one query that had to start over, the first included. */
   maxQueryAttempts: 3,

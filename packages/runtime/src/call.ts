@@ -31,13 +31,19 @@ export const outOfMemoryMessage = `JavaScript execution ran out of memory (maxim
 /**
  * One execution on one runner: passes its host calls on, one at a time, and keeps its clocks. `end` rejects with what the
  * host threw if that was no `CatchableError`; the runner may still be busy then until it has answered the abort.
+ *
+ * A call may be sent before its host is there: the runner then goes as far as it can by itself, and what it says waits
+ * for `attach`. Its owner passes on the frames that the runner sends while it works on this call.
  */
 export class Call {
   readonly end: Promise<CallEnd>
   readonly #deferred: Deferred<CallEnd>
   readonly #runner: RunnerProcess
   readonly #request: ExecuteRequest
-  readonly #host: ExecutionHost
+  #host: ExecutionHost | undefined
+  /** What came before the host was there. */
+  #early: Frame[] = []
+  #isCancelled = false
   readonly #time: UserTime
   readonly #clock: Clock
   #systemTimeMs = 0
@@ -55,7 +61,7 @@ export class Call {
   constructor(options: {
     readonly runner: RunnerProcess
     readonly request: ExecuteRequest
-    readonly host: ExecutionHost
+    readonly host: ExecutionHost | undefined
     readonly forceFresh: boolean
     readonly ahead: Ahead
     readonly clock: Clock
@@ -69,8 +75,6 @@ export class Call {
     this.#deferred = createDeferred<CallEnd>()
     this.end = this.#deferred.promise
     this.#time = new UserTime({ clock: options.clock, cpuTimeMs: () => runner.cpuTimeMs() })
-    runner.onFrame = (frame) => this.#receive(frame)
-    runner.onExit = (exit) => this.#lose(exit)
     loadVersions(runner, request)
     const invoke = encodeInvoke({
       codeVersion: request.code.version,
@@ -85,9 +89,34 @@ export class Call {
       argsText: request.argsText,
     })
     runner.send(frameKinds.invoke, invoke)
-    this.#time.resume()
     const exit = runner.exit
-    if (exit !== undefined) this.#lose(exit)
+    if (exit !== undefined) this.lose(exit)
+  }
+
+  /** It is lost, or went wrong in a way that has ended it. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** The runner has finished what it was given before: it works on this call now. */
+  start(): void {
+    this.#time.resume()
+  }
+
+  /** Gives a call that was sent ahead its host. */
+  attach(host: ExecutionHost): void {
+    this.#host = host
+    const early = this.#early
+    this.#early = []
+    for (const frame of early) this.receive(frame)
+  }
+
+  /** Nobody will attach a host: the runner is to come to an end with it. */
+  cancel(): void {
+    this.#isCancelled = true
+    const last = this.#early.at(-1)
+    this.#early = []
+    if (last !== undefined) this.receive(last)
   }
 
   /** The context is used up: another one made ahead will save the next call its making. */
@@ -103,17 +132,30 @@ export class Call {
       if (systemTimeMs > runtimeLimits.systemTimeMs) {
         this.#failure = { error: systemTimeout() }
         this.#runner.kill()
+        // The runner may have done its part: then its end is not the end of this call.
+        this.#deferred.reject(this.#failure.error)
+        this.#isOver = true
       }
       return
     }
+    if (!this.#time.isRunning) return
     if (this.#time.isUsedUp()) {
       this.#killedBecause = 'userTime'
       this.#runner.kill()
     }
   }
 
-  #receive(frame: Frame): void {
+  receive(frame: Frame): void {
     if (this.#isOver) return
+    if (this.#isCancelled) {
+      if (isQuestion(frame)) this.#runner.send(frameKinds.replyCatchable, [nobodyListens])
+      return
+    }
+    if (this.#host === undefined) {
+      if (!isSentAhead(frame)) this.#time.pause()
+      this.#early.push(frame)
+      return
+    }
     if (isSentAhead(frame)) {
       this.#hostWasCalled = true
       this.#unconfirmed = this.#confirm(frame, this.#unconfirmed)
@@ -147,7 +189,7 @@ export class Call {
     }
     if (frame.kind === frameKinds.expectAnswer) return (await this.#syscall(frame)) === frame.texts[3]
     const [, queryId, query, done, ...rows] = frame.texts
-    const page = await this.#host.nextPage(Number(queryId), query)
+    const page = await this.#requireHost().nextPage(Number(queryId), query)
     return (
       page.done === (done === '1') &&
       page.rows.length === rows.length &&
@@ -165,7 +207,8 @@ export class Call {
       return
     }
     if (!mayGoOn) {
-      this.#reply(frameKinds.replyAbort, [])
+      if (this.#failure === undefined) this.#reply(frameKinds.replyCatchable, [nobodyListens])
+      else this.#reply(frameKinds.replyAbort, [])
       return
     }
     this.#takeNotes(frame.texts[0] ?? '')
@@ -185,25 +228,26 @@ export class Call {
   }
 
   #syscall(frame: Frame): Promise<string> {
-    return this.#host.syscall(frame.texts[1] ?? '', frame.texts[2] ?? '')
+    return this.#requireHost().syscall(frame.texts[1] ?? '', frame.texts[2] ?? '')
   }
 
   async #answer(frame: Frame): Promise<readonly string[]> {
     const [, first = '', second = ''] = frame.texts
     switch (frame.kind) {
       case frameKinds.nextPage: {
-        const page = await this.#host.nextPage(Number(first), frame.texts[2])
+        const page = await this.#requireHost().nextPage(Number(first), frame.texts[2])
         return [page.done ? '1' : '0', ...page.rows]
       }
       case frameKinds.beginNested: {
-        const { argsText, ...header } = await this.#host.beginNested(first)
+        const { argsText, ...header } = await this.#requireHost().beginNested(first)
         return [JSON.stringify(header satisfies NestedHeader), argsText]
       }
       case frameKinds.endNested: {
         const header = decodeEnd(first)
-        if (header.kind === 'success') return [await this.#host.endNested({ kind: 'success', resultText: second })]
+        if (header.kind === 'success')
+          return [await this.#requireHost().endNested({ kind: 'success', resultText: second })]
         assert(header.kind === 'userError', `A nested call ended with ${header.kind}.`)
-        return [await this.#host.endNested({ kind: 'userError', ...this.#describe(header.error) })]
+        return [await this.#requireHost().endNested({ kind: 'userError', ...this.#describe(header.error) })]
       }
       default:
         throw new Error(`Unexpected frame kind ${frame.kind} from a runner.`)
@@ -252,7 +296,7 @@ export class Call {
     }
   }
 
-  #lose(exit: RunnerExit): void {
+  lose(exit: RunnerExit): void {
     this.#finish(() => {
       const overran = this.#killedBecause === 'userTime' || exit.crashed
       // It may have run into a limit only because it went on with something that no database ever held.
@@ -279,15 +323,31 @@ export class Call {
   #takeNotes(text: string): void {
     if (text === '') return
     for (const note of decodeNotes(text)) {
-      if (note.kind === 'consumed') this.#host.consumed(note.queryId, note.rows)
-      else this.#host.closeCursor(note.queryId)
+      if (note.kind === 'consumed') this.#requireHost().consumed(note.queryId, note.rows)
+      else this.#requireHost().closeCursor(note.queryId)
     }
+  }
+
+  #requireHost(): ExecutionHost {
+    assert(this.#host !== undefined, 'A call that goes on has its host.')
+    return this.#host
   }
 
   #describe(error: ErrorDescription): { readonly message: string; readonly data: string | undefined } {
     return { message: renderError(error, this.#request.code), data: error.data }
   }
 }
+
+/** Whether the runner waits for an answer. */
+function isQuestion(frame: Frame): boolean {
+  return frame.kind !== frameKinds.done && !isSentAhead(frame)
+}
+
+/**
+ * Answers the questions of a call whose outcome is not wanted any more. An abort would cost the runner its isolate; an
+ * error that user code may catch ends it just as well, and all that it may still do is thrown away.
+ */
+const nobodyListens = JSON.stringify({ message: 'This call is given up and runs again.' })
 
 function isSentAhead({ kind }: Frame): boolean {
   return kind === frameKinds.write || kind === frameKinds.expectPage || kind === frameKinds.expectAnswer

@@ -1,6 +1,7 @@
 import { systemClock, type Clock, type Log } from '@concave/base'
 import type { ExecuteOutcome, ExecuteRequest, ExecutionHost } from './execution.ts'
-import { Lane } from './lane.ts'
+import type { FunctionName } from './guesses.ts'
+import { Lane, type SentCall } from './lane.ts'
 import { runtimeLimits } from './limits.ts'
 import type { RunnerPool } from './runner-pool.ts'
 import { systemTimers, type Timers } from './timers.ts'
@@ -49,9 +50,14 @@ export class Executor {
    * Runs one function to completion against `host`. Resolves to its outcome, be it success or the developer's error;
    * rejects with a `PlatformError` of ours or with what the host threw if user code may not catch it.
    */
-  async execute(request: ExecuteRequest, host: ExecutionHost): Promise<ExecuteOutcome> {
+  async execute(request: ExecuteRequest, host: ExecutionHost, sent?: SentCall): Promise<ExecuteOutcome> {
     this.#watchIdle()
-    return await this.#lanes[request.udfType].execute(request, host)
+    return await this.#lanes[request.udfType].execute(request, host, sent)
+  }
+
+  /** Sends a mutation to the runner before its turn, see `Lane.sendAhead`. */
+  sendAhead(name: FunctionName, build: () => ExecuteRequest): SentCall | undefined {
+    return this.#lanes.mutation.sendAhead(name, build)
   }
 
   /** Takes the runners before the first calls need them. */

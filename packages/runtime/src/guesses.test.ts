@@ -4,31 +4,25 @@ import { Guesses } from './guesses.ts'
 const send = { modulePath: 'messages.js', exportName: 'send' }
 const other = { modulePath: 'messages.js', exportName: 'other' }
 
-/** Calls until the function may guess again. */
-function pauseOf(guesses: Guesses): number {
-  let calls = 0
-  while (!guesses.mayGuess(send)) calls += 1
-  return calls
+/** How many of `calls` calls guess, if each guess goes as `isRight` says. */
+function guessed(guesses: Guesses, calls: number, isRight: (call: number) => boolean): number {
+  let count = 0
+  for (let call = 0; call < calls; call += 1) {
+    if (!guesses.mayGuess(send)) continue
+    count += 1
+    guesses.record(send, isRight(call))
+  }
+  return count
 }
 
-test('a function guesses until it is wrong, then pauses, longer each time', () => {
-  const guesses = new Guesses()
-  expect(guesses.mayGuess(send)).toBe(true)
-  guesses.record(send, true)
-  guesses.record(send, false)
-  expect(pauseOf(guesses)).toBe(8)
-  guesses.record(send, false)
-  expect(pauseOf(guesses)).toBe(16)
-  for (let n = 0; n < 20; n += 1) guesses.record(send, false)
-  expect(pauseOf(guesses)).toBe(1024)
-  expect(guesses.mayGuess(other)).toBe(true)
+test('a function that is wrong now and then goes on guessing', () => {
+  expect(guessed(new Guesses(), 1000, (call) => call % 6 !== 0)).toBe(1000)
 })
 
-test('guessing right for as long as the next pause would be makes up for it', () => {
+test('a function that is mostly wrong only tries now and then, until it is right again', () => {
   const guesses = new Guesses()
-  guesses.record(send, false)
-  pauseOf(guesses)
-  for (let n = 0; n < 16; n += 1) guesses.record(send, true)
-  guesses.record(send, false)
-  expect(pauseOf(guesses)).toBe(8)
+  expect(guessed(guesses, 1000, () => false)).toBeLessThan(80)
+  expect(guesses.mayGuess(other)).toBe(true)
+  guessed(guesses, 500, () => true)
+  expect(guessed(guesses, 100, () => true)).toBe(100)
 })

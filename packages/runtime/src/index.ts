@@ -7,6 +7,7 @@ export * from './execution.ts'
 export { RunnerPool, SandboxOpen, type RunnerPoolOptions } from './runner-pool.ts'
 /** One deployment's runners: `executor.execute(request, host)`; lanes, deadlines, retries; `executor.close()`. */
 export { Executor, type ExecutorOptions } from './executor.ts'
+export type { SentCall } from './lane.ts'
 /** Push analysis in a disposable runner: `analyzer.analyze(request)`: modules, schema, definition, auth config. */
 export {
   Analyzer,
@@ -18,6 +19,7 @@ export {
 /** `bundleOneOffQuery(live, source)`: code in which a query that was sent as source can run. */
 export { bundleOneOffQuery, oneOffQueryPath } from './one-off-query.ts'
 export { runtimeLimits } from './limits.ts'
+export { Patience } from './patience.ts'
 /** Push-time check and rewrite for context reuse: `prepareModule(source, path)`. */
 export { prepareModule, type PreparedModule } from './stateless/prepare-module.ts'
 /** `shiftSourceMap(map, prepared.inserted)`: the map of a prepared module, whose columns moved. */

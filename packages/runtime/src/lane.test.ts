@@ -1,5 +1,5 @@
 import { type Clock, createDeferred, createLog } from '@concave/base'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Executor } from './executor.ts'
 import { RunnerPool } from './runner-pool.ts'
 import { sampleCode, sampleRequest } from './testing/sample-code.ts'
@@ -138,4 +138,123 @@ test('closing refuses calls that wait and ends those that run', async () => {
   for (const outcome of await outcomes) {
     expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'ExecutorClosed' } })
   }
+})
+
+/** A host with one account; `get` waits for the test if `gate` is given. */
+function openAccount(account: { balance: number }, gate?: Promise<void>): ScriptedHost {
+  const before = account.balance
+  const host = new ScriptedHost({
+    answers: {
+      '1.0/get': async () => {
+        await gate
+        return { _id: 'a1', balance: account.balance }
+      },
+      '1.0/shallowMerge': ({ value }) => Object.assign(account, value),
+    },
+  })
+  host.restart = async () => {
+    host.events.push('restart')
+    account.balance = before
+  }
+  return host
+}
+
+const spending = sampleCode({
+  'a.js': `
+    export const spend = mutation(async ({ by }) => {
+      const { balance } = await call('1.0/get', { id: 'a1' })
+      await call('1.0/shallowMerge', { id: 'a1', value: { balance: balance - by } })
+      return balance
+    })
+    export const spin = mutation(() => { for (;;); })`,
+})
+const spend = (by: number): ReturnType<typeof sampleRequest> =>
+  sampleRequest(spending, 'spend', { udfType: 'mutation', args: { by } })
+const name = { modulePath: 'a.js', exportName: 'spend' }
+
+describe('calls sent before their turns', () => {
+  test('need no more waiting when their turns come, and see what those before them wrote', async () => {
+    await using executor = new Executor({ pool, log })
+    await executor.warm()
+    const account = { balance: 100 }
+    const gate = createDeferred<void>()
+    const first = executor.execute(spend(1), openAccount(account, gate.promise))
+    const sent = [2, 3, 4].map((by) => executor.sendAhead(name, () => spend(by)))
+    expect(sent.map((one) => one?.isUsable())).toEqual([true, true, true])
+    gate.resolve()
+    expect(await first).toMatchObject({ resultText: '100' })
+    for (const [position, balance] of [99, 97, 94].entries()) {
+      const host = openAccount(account)
+      const outcome = await executor.execute(spend(position + 2), host, sent[position])
+      expect(outcome).toMatchObject({ resultText: String(balance) })
+      expect(host.events).toEqual(['1.0/get', '1.0/shallowMerge'])
+    }
+    expect(account.balance).toBe(90)
+  })
+
+  test('run again when something else was written before their turns', async () => {
+    await using executor = new Executor({ pool, log })
+    await executor.warm()
+    const account = { balance: 100 }
+    const gate = createDeferred<void>()
+    const first = executor.execute(spend(1), openAccount(account, gate.promise))
+    const sent = [2, 3].map((by) => executor.sendAhead(name, () => spend(by)))
+    expect(sent.map((one) => one?.isUsable())).toEqual([true, true])
+    gate.resolve()
+    await first
+    account.balance = 50
+    const host = openAccount(account)
+    expect(await executor.execute(spend(2), host, sent[0])).toMatchObject({ resultText: '50' })
+    expect(host.events).toEqual(['1.0/get', 'restart', '1.0/get', '1.0/shallowMerge'])
+    // The one behind it was given up with it, and is run as if it had not been sent.
+    expect(sent[1]?.isUsable()).toBe(false)
+    expect(await executor.execute(spend(3), openAccount(account), sent[1])).toMatchObject({ resultText: '48' })
+    expect(await executor.execute(spend(4), openAccount(account))).toMatchObject({ resultText: '45' })
+    expect(account.balance).toBe(41)
+  })
+
+  test('are given up if another call has its turn first, and what they would have written is forgotten', async () => {
+    await using executor = new Executor({ pool, log })
+    await executor.warm()
+    const account = { balance: 100 }
+    const gate = createDeferred<void>()
+    const first = executor.execute(spend(1), openAccount(account, gate.promise))
+    const sent = [2, 3].map((by) => executor.sendAhead(name, () => spend(by)))
+    expect(sent.map((one) => one?.isUsable())).toEqual([true, true])
+    gate.resolve()
+    await first
+    sent[0]?.cancel()
+    const outcome = await executor.execute(spend(3), openAccount(account), sent[1])
+    expect(outcome).toMatchObject({ resultText: '99' })
+    const host = openAccount(account)
+    expect(await executor.execute(spend(4), host)).toMatchObject({ resultText: '96' })
+    expect(host.events).not.toContain('restart')
+    expect(account.balance).toBe(92)
+  })
+
+  test('are not lost when one of them has to be killed', async () => {
+    await using executor = new Executor({ pool, log })
+    await executor.warm()
+    const account = { balance: 100 }
+    const gate = createDeferred<void>()
+    const first = executor.execute(spend(1), openAccount(account, gate.promise))
+    const spinning = sampleRequest(spending, 'spin', { udfType: 'mutation' })
+    const spin = executor.sendAhead({ modulePath: 'a.js', exportName: 'spin' }, () => spinning)
+    const behind = executor.sendAhead(name, () => spend(2))
+    expect([spin?.isUsable(), behind?.isUsable()]).toEqual([true, true])
+    gate.resolve()
+    await first
+    const spun = await executor.execute(spinning, openAccount(account), spin)
+    expect(spun).toMatchObject({ kind: 'userError', message: expect.stringContaining('timed out') })
+    expect(await executor.execute(spend(2), openAccount(account), behind)).toMatchObject({ resultText: '99' })
+  })
+
+  test('are not sent when no call runs', async () => {
+    await using executor = new Executor({ pool, log })
+    await executor.warm()
+    const account = { balance: 100 }
+    expect(executor.sendAhead(name, () => spend(1))).toBeUndefined()
+    await executor.execute(spend(1), openAccount(account))
+    expect(executor.sendAhead(name, () => spend(1))).toBeUndefined()
+  })
 })

@@ -2,7 +2,8 @@ import { createDeferred, Internal, Overloaded, WriteConflict, type Clock, type D
 import { Call, type CallEnd, loadVersions } from './call.ts'
 import type { ExecuteOutcome, ExecuteRequest, ExecutionHost } from './execution.ts'
 import { runtimeLimits } from './limits.ts'
-import { Guesses } from './guesses.ts'
+import { Guesses, type FunctionName } from './guesses.ts'
+import { Patience } from './patience.ts'
 import { frameKinds, type Ahead, type GraphKey } from './protocol.ts'
 import type { RunnerPool } from './runner-pool.ts'
 import type { RunnerProcess } from './runner-process.ts'
@@ -20,11 +21,30 @@ type Job = {
 
 type Worker = {
   readonly runner: RunnerProcess
-  /** Undefined while it waits for work. */
+  /** The call that has its host, until its outcome is known. Undefined while the worker waits for work. */
   call: Call | undefined
+  /** Calls that were sent before their turn, in the order of their turns. */
+  ahead: SentCall[]
+  /** Calls that the runner has not finished, in the order in which it works on them. */
+  readonly inRunner: Call[]
+  /** Calls sent so far: the number of the latest. */
+  sentCount: number
   startedMs: number
   /** Set while it waits to make a context ahead. */
   cancelPrepare: (() => void) | undefined
+}
+
+/**
+ * A call that was sent to a runner before its turn. Pass it to `execute` when its turn has come, or `cancel` it. Only
+ * worth something while calls go on without surprises; otherwise `execute` runs the call as if it had not been sent.
+ */
+export type SentCall = {
+  readonly request: ExecuteRequest
+  readonly call: Call
+  readonly number: number
+  /** It was neither cancelled nor lost. */
+  readonly isUsable: () => boolean
+  readonly cancel: () => void
 }
 
 const checkIntervalMs = 200
@@ -44,6 +64,7 @@ export class Lane {
   /** Graphs that were taken for stateless and wrote to frozen state. Shared by the lanes of a deployment. */
   readonly #statefulGraphs: Set<string>
   readonly #guesses = new Guesses()
+  readonly #patience = new Patience({ minMs: runtimeLimits.spillAfterMs })
   readonly #queue: Job[] = []
   readonly #workers: Worker[] = []
   #starting = 0
@@ -74,8 +95,13 @@ export class Lane {
   }
 
   /** Runs one call. Rejects with `Overloaded` if too many wait, and with what the host threw if that was not catchable. */
-  async execute(request: ExecuteRequest, host: ExecutionHost): Promise<ExecuteOutcome> {
+  async execute(request: ExecuteRequest, host: ExecutionHost, sent?: SentCall): Promise<ExecuteOutcome> {
     if (this.#isClosed) throw closedError()
+    const worker = sent === undefined ? undefined : this.#workers.find(({ ahead }) => ahead.includes(sent))
+    if (sent?.isUsable() === true && worker !== undefined && worker.call === undefined) {
+      return await this.#attach(worker, sent, host)
+    }
+    sent?.cancel()
     if (this.#queue.length >= this.#maxQueued) {
       throw new Overloaded(
         'TooManyConcurrentRequests',
@@ -95,6 +121,30 @@ export class Lane {
     return await deferred.promise
   }
 
+  /**
+   * Sends a call to the runner that works on those before it, so that it need not wait for them to become commits: what
+   * it reads is confirmed when its turn comes. Undefined if there is no such runner or the function guesses badly; `build`
+   * is called only if there is hope.
+   */
+  sendAhead(name: FunctionName, build: () => ExecuteRequest): SentCall | undefined {
+    const [worker, ...others] = this.#workers.filter(isBusy)
+    if (this.#isClosed || worker === undefined || others.length > 0 || !worker.runner.isAlive) return undefined
+    if (worker.ahead.length >= runtimeLimits.maxSentAhead) return undefined
+    if (this.#queue.length > 0 || !this.#guesses.mayGuess(name)) return undefined
+    const request = build()
+    if (this.#statefulGraphs.has(graphText(request))) return undefined
+    const call = this.#startCall(worker, { request, host: undefined, ahead: 'writesAndReads' })
+    const sent: SentCall = {
+      request,
+      call,
+      number: worker.sentCount,
+      isUsable: () => worker.ahead.includes(sent) && worker.runner.isAlive && !call.isOver,
+      cancel: () => cancelSent(worker, [sent]),
+    }
+    worker.ahead.push(sent)
+    return sent
+  }
+
   /** Takes a runner before the first call needs it. */
   async warm(): Promise<void> {
     if (this.#workers.length + this.#starting === 0) await this.#addWorker()
@@ -102,9 +152,8 @@ export class Lane {
 
   /** Milliseconds since the lane had anything to do; 0 while it has. */
   idleMs(): number {
-    const isBusy =
-      this.#queue.length > 0 || this.#starting > 0 || this.#workers.some((worker) => worker.call !== undefined)
-    return isBusy ? 0 : this.#clock.monotonicMs() - this.#lastUsedMs
+    const hasWork = this.#queue.length > 0 || this.#starting > 0 || this.#workers.some(isBusy)
+    return hasWork ? 0 : this.#clock.monotonicMs() - this.#lastUsedMs
   }
 
   /** Gives the runners up; the next call takes new ones. */
@@ -146,11 +195,11 @@ export class Lane {
     if (this.#stopSpill !== undefined) return
     const now = this.#clock.monotonicMs()
     const latestStartMs = Math.max(...this.#workers.map((worker) => worker.startedMs))
-    this.#stopSpill = this.#timers.after(Math.max(1, latestStartMs + runtimeLimits.spillAfterMs - now), () => {
+    this.#stopSpill = this.#timers.after(Math.max(1, latestStartMs + this.#patience.ms - now), () => {
       this.#stopSpill = undefined
       if (this.#isClosed || this.#queue.length === 0) return
       const nowMs = this.#clock.monotonicMs()
-      const allSlow = this.#workers.every((worker) => nowMs - worker.startedMs >= runtimeLimits.spillAfterMs)
+      const allSlow = this.#workers.every((worker) => nowMs - worker.startedMs >= this.#patience.ms)
       if (allSlow && this.#workers.length + this.#starting < this.#maxRunners) void this.#addWorker()
       else this.#pump()
     })
@@ -161,7 +210,7 @@ export class Lane {
     try {
       const runner = await this.#pool.take()
       if (this.#isClosed) await runner.close()
-      else this.#workers.push({ runner, call: undefined, startedMs: 0, cancelPrepare: undefined })
+      else this.#workers.push(openWorker(runner))
     } catch (error) {
       this.#log.error({ err: error, lane: this.#name }, 'No runner could be had.')
       if (this.#workers.length === 0) for (const job of this.#queue.splice(0)) job.deferred.reject(new Internal(error))
@@ -172,24 +221,50 @@ export class Lane {
   }
 
   async #run(worker: Worker, job: Job): Promise<void> {
-    const { request, host, deferred } = job
-    const graph = graphText(request)
+    const { request } = job
     const isGuessing = job.ahead === 'writesAndReads' && this.#guesses.mayGuess(request)
+    // They would wait for their turns in the runner, in the way of this one.
+    cancelSent(worker, worker.ahead)
+    const ahead = job.ahead === 'writesAndReads' && !isGuessing ? 'writes' : job.ahead
+    await this.#finish(worker, job, this.#startCall(worker, { request, host: job.host, ahead }), isGuessing)
+  }
+
+  /** The turn of a call that was sent ahead. Those before it that never came to their turns are given up. */
+  async #attach(worker: Worker, sent: SentCall, host: ExecutionHost): Promise<ExecuteOutcome> {
+    cancelSent(worker, worker.ahead.slice(0, worker.ahead.indexOf(sent)))
+    worker.ahead.shift()
+    const deferred = createDeferred<ExecuteOutcome>()
+    const job: Job = { request: sent.request, host, deferred, isSecondTry: false, ahead: 'writesAndReads' }
+    sent.call.attach(host)
+    void this.#finish(worker, job, sent.call, true, sent)
+    return await deferred.promise
+  }
+
+  #startCall(
+    worker: Worker,
+    options: { readonly request: ExecuteRequest; readonly host: ExecutionHost | undefined; readonly ahead: Ahead },
+  ): Call {
+    const { request } = options
     worker.cancelPrepare?.()
     worker.cancelPrepare = undefined
-    worker.startedMs = this.#clock.monotonicMs()
-    const call = new Call({
-      runner: worker.runner,
-      request,
-      host,
-      forceFresh: this.#statefulGraphs.has(graph),
-      ahead: job.ahead === 'writesAndReads' && !isGuessing ? 'writes' : job.ahead,
-      clock: this.#clock,
-    })
-    worker.call = call
+    const forceFresh = this.#statefulGraphs.has(graphText(request))
+    const call = new Call({ ...options, runner: worker.runner, forceFresh, clock: this.#clock })
+    worker.sentCount += 1
+    worker.inRunner.push(call)
+    if (worker.inRunner.length === 1) call.start()
     this.#watchTime()
+    return call
+  }
+
+  async #finish(worker: Worker, job: Job, call: Call, isGuessing: boolean, sent?: SentCall): Promise<void> {
+    const { request, deferred } = job
+    const graph = graphText(request)
+    const number = sent?.number ?? worker.sentCount
+    worker.call = call
+    worker.startedMs = this.#clock.monotonicMs()
     try {
       const end = await call.end
+      if (end.kind === 'astray') worker.runner.send(frameKinds.forget, [String(number)])
       if (isGuessing) this.#guesses.record(request, end.kind !== 'astray' || end.wrong === 'write')
       if (end.kind === 'outcome') deferred.resolve(end.outcome)
       else await this.#runAgain(job, end, graph)
@@ -198,10 +273,11 @@ export class Lane {
     }
     worker.call = undefined
     this.#lastUsedMs = this.#clock.monotonicMs()
+    this.#patience.record(this.#lastUsedMs - worker.startedMs)
     if (this.#isClosed) return
     this.#pump()
     // Any other context waits for its next call anyhow; that of a graph known to keep state must be new.
-    if (call.usedFreshRealm && worker.call === undefined && !this.#statefulGraphs.has(graph)) {
+    if (call.usedFreshRealm && worker.inRunner.length === 0 && !this.#statefulGraphs.has(graph)) {
       this.#prepareWhenIdle(worker, request)
     }
   }
@@ -248,13 +324,51 @@ export class Lane {
       this.#stopCheck = undefined
       let isAnyRunning = false
       for (const worker of this.#workers) {
-        if (worker.call === undefined) continue
+        const [first] = worker.inRunner
+        if (worker.call === undefined && first === undefined) continue
         isAnyRunning = true
-        worker.call.checkTime()
+        worker.call?.checkTime()
+        if (first !== worker.call) first?.checkTime()
       }
       if (isAnyRunning && !this.#isClosed) this.#watchTime()
     })
   }
+}
+
+function openWorker(runner: RunnerProcess): Worker {
+  const worker: Worker = {
+    runner,
+    call: undefined,
+    ahead: [],
+    inRunner: [],
+    sentCount: 0,
+    startedMs: 0,
+    cancelPrepare: undefined,
+  }
+  runner.onFrame = (frame) => {
+    const call = worker.inRunner[0]
+    if (frame.kind === frameKinds.done) {
+      worker.inRunner.shift()
+      worker.inRunner[0]?.start()
+    }
+    call?.receive(frame)
+  }
+  runner.onExit = (exit) => {
+    for (const call of worker.inRunner.splice(0)) call.lose(exit)
+  }
+  return worker
+}
+
+function isBusy({ call, inRunner }: Worker): boolean {
+  return call !== undefined || inRunner.length > 0
+}
+
+function cancelSent(worker: Worker, calls: readonly SentCall[]): void {
+  const cancelled = calls.filter((sent) => worker.ahead.includes(sent))
+  if (cancelled.length === 0) return
+  worker.ahead = worker.ahead.filter((sent) => !cancelled.includes(sent))
+  for (const { call } of cancelled) call.cancel()
+  worker.runner.send(frameKinds.forget, [cancelled.map(({ number }) => number).join(',')])
 }
 
 function graphText(request: ExecuteRequest): string {

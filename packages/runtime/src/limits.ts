@@ -27,6 +27,8 @@ export const runtimeLimits = {
   /** A runner without work for so long makes a context ahead; sooner, that could be in the next call's way. */
   prepareAfterIdleMs: 2,
   maxRunnersPerLane: 2,
+  /** Calls that are sent to a runner before their turns. */
+  maxSentAhead: 8,
   maxQueuedPerLane: 512,
   /** A deployment without calls for so long gives its runners up. */
   idleTimeoutMs: 60_000,

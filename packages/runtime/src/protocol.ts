@@ -21,6 +21,8 @@ export const frameKinds = {
   replyCatchable: 8,
   replyAbort: 9,
   analyze: 10,
+  /** Calls whose writes have not happened, as numbers joined by commas: the runner counts its calls from 1. */
+  forget: 16,
   // runner → supervisor
   ready: 20,
   syscall: 21,

@@ -32,6 +32,10 @@ export class UserTime {
     this.#resumedAtMs = undefined
   }
 
+  get isRunning(): boolean {
+    return this.#resumedAtMs !== undefined
+  }
+
   /** The wall time is over the limit and so is the processor time, or the wall time alone is far beyond it. */
   isUsedUp(): boolean {
     const wallMs = this.#wallMs()

@@ -40,6 +40,13 @@ export class CodeRegistry {
     return await this.#environment.at(tx)
   }
 
+  /** What calls most likely find, without a transaction that depends on it. Undefined until something was loaded. */
+  get latest(): { readonly code: LoadedCode; readonly env: EnvBundle } | undefined {
+    const code = this.#code.latest
+    const env = this.#environment.latest
+    return code === undefined || env === undefined ? undefined : { code, env }
+  }
+
   /** The variables as `tx` itself has written them; the transaction depends on them. */
   async writtenEnvironment(tx: Transaction): Promise<EnvBundle> {
     return await loadEnvironment(tx, this.#builtInVariables)
@@ -68,6 +75,10 @@ class TableFollower<T> {
     this.#table = table
     this.#load = load
     database.committer.onApplied((commit) => this.#follow(commit))
+  }
+
+  get latest(): T | undefined {
+    return this.#kept?.value
   }
 
   async at(tx: Transaction): Promise<T> {

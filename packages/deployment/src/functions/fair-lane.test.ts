@@ -1,11 +1,11 @@
-import { createDeferred } from '@concave/base'
+import { createDeferred, systemClock } from '@concave/base'
 import { expect, test } from 'vitest'
 import { FairLane } from './fair-lane.ts'
 
-const options = { patienceMs: 5, maxParallel: 2, maxWaiting: 3 }
+const options = { clock: systemClock, patienceMs: 5, maxParallel: 2, maxWaiting: 3, maxUpcoming: 2 }
 
 test('runs one call at a time and takes clients in turn', async () => {
-  const lane = new FairLane({ ...options, patienceMs: 60_000 })
+  const lane = new FairLane({ ...options, patienceMs: 60_000, maxWaiting: 10 })
   const order: string[] = []
   const gate = createDeferred<void>()
   const calls = [
@@ -13,14 +13,15 @@ test('runs one call at a time and takes clients in turn', async () => {
       await gate.promise
       order.push('a1')
     }),
-    lane.run('a', false, async () => void order.push('a2')),
-    lane.run('a', false, async () => void order.push('a3')),
-    lane.run('b', false, async () => void order.push('b1')),
+    ...['a2', 'a3', 'a4', 'a5', 'b1', 'b2'].map((name) =>
+      lane.run(name.slice(0, 1), false, async () => void order.push(name)),
+    ),
   ]
   expect(order).toEqual([])
   gate.resolve()
   await Promise.all(calls)
-  expect(order).toEqual(['a1', 'a2', 'b1', 'a3'])
+  // The order of the next two is settled when they come.
+  expect(order).toEqual(['a1', 'a2', 'a3', 'a4', 'b1', 'a5', 'b2'])
 })
 
 test('lets the next call start beside one that has held the lane too long', async () => {
@@ -61,11 +62,33 @@ test('an exclusive call waits for a slow one and keeps others out', async () => 
 })
 
 test('refuses a call by name when the lane is full', async () => {
-  const lane = new FairLane({ patienceMs: 60_000, maxParallel: 1, maxWaiting: 1 })
+  const lane = new FairLane({ clock: systemClock, patienceMs: 60_000, maxParallel: 1, maxWaiting: 1, maxUpcoming: 1 })
   const gate = createDeferred<void>()
   const first = lane.run('a', false, () => gate.promise)
   const second = lane.run('a', false, async () => {})
   await expect(lane.run('b', false, async () => {})).rejects.toMatchObject({ code: 'TooManyConcurrentRequests' })
   gate.resolve()
   await Promise.all([first, second])
+})
+
+test('those whose turns come next prepare, in order, up to the first that cannot', async () => {
+  const lane = new FairLane({ ...options, patienceMs: 60_000, maxWaiting: 10, maxUpcoming: 3 })
+  const gate = createDeferred<void>()
+  const prepared: string[] = []
+  let mayPrepare = false
+  const calls = [lane.run('a', false, () => gate.promise)]
+  for (const name of ['b', 'c', 'd', 'e']) {
+    const prepare = (): boolean => {
+      if (mayPrepare) prepared.push(name)
+      return mayPrepare && name !== 'c'
+    }
+    calls.push(lane.run(name, false, async () => {}, prepare))
+  }
+  expect(prepared).toEqual([])
+  mayPrepare = true
+  lane.prepareUpcoming()
+  expect(prepared).toEqual(['b', 'c'])
+  gate.resolve()
+  await Promise.all(calls)
+  expect(prepared).toEqual(['b', 'c', 'c', 'd', 'e', 'e'])
 })

@@ -1,41 +1,65 @@
 /**
  * Admission of mutations: one after another, fair between clients, each on the newest applied commit. A call that holds
- * the lane for longer than `patienceMs` while others wait lets the next one start beside it; read set validation at
+ * the lane for longer than `patienceMs` (see `Patience`) while others wait lets the next one start beside it; read set validation at
  * commit then decides. An exclusive call waits until it is alone and lets nobody start beside it.
+ *
+ * The calls whose turns come next may prepare for them; their order is settled from then on.
  */
-import { createDeferred, type Deferred, Overloaded } from '@concave/base'
+import { type Clock, createDeferred, type Deferred, Overloaded } from '@concave/base'
+import { Patience } from '@concave/runtime'
 
-type Slot = { readonly isExclusive: boolean; holdsLane: boolean }
-type Waiting = { readonly start: Deferred<Slot>; readonly isExclusive: boolean }
+type Slot = { readonly isExclusive: boolean; readonly startedAtMs: number; holdsLane: boolean }
+type Waiting = {
+  readonly client: string
+  readonly start: Deferred<Slot>
+  readonly isExclusive: boolean
+  readonly prepare: Prepare
+}
+
+/** Prepares a call for its turn. False: it can't, and so neither can those after it. May be called again. */
+type Prepare = () => boolean
 
 export type FairLaneOptions = {
+  readonly clock: Clock
   readonly patienceMs: number
   readonly maxParallel: number
   readonly maxWaiting: number
+  /** How many of those that wait may prepare. */
+  readonly maxUpcoming: number
 }
 
 export class FairLane {
   readonly #options: FairLaneOptions
-  /** Waiting calls by client; the map's order is the round-robin order. */
+  /** The next calls, in the order of their turns. */
+  readonly #upcoming: Waiting[] = []
+  /** Those that wait behind them, by client; the map's order is the round-robin order. */
   readonly #queues = new Map<string, Waiting[]>()
   readonly #running = new Set<Slot>()
   #waiting = 0
-  #patience: NodeJS.Timeout | undefined
+  readonly #patience: Patience
+  #timer: NodeJS.Timeout | undefined
 
   constructor(options: FairLaneOptions) {
     this.#options = options
+    this.#patience = new Patience({ minMs: options.patienceMs })
   }
 
   /** Runs `task` when its turn comes. Throws `TooManyConcurrentRequests` at once when the lane is full. */
-  async run<T>(client: string, isExclusive: boolean, task: () => Promise<T>): Promise<T> {
+  async run<T>(
+    client: string,
+    isExclusive: boolean,
+    task: () => Promise<T>,
+    prepare: Prepare = () => false,
+  ): Promise<T> {
     const slot =
       this.#waiting === 0 && this.#canStart(isExclusive)
         ? this.#occupy(isExclusive)
-        : await this.#enqueue(client, isExclusive)
+        : await this.#enqueue({ client, isExclusive, prepare, start: createDeferred<Slot>() })
     try {
       return await task()
     } finally {
       this.#running.delete(slot)
+      this.#patience.record(this.#options.clock.monotonicMs() - slot.startedAtMs)
       this.#startNext()
     }
   }
@@ -48,12 +72,12 @@ export class FairLane {
   }
 
   #occupy(isExclusive: boolean): Slot {
-    const slot: Slot = { isExclusive, holdsLane: true }
+    const slot: Slot = { isExclusive, startedAtMs: this.#options.clock.monotonicMs(), holdsLane: true }
     this.#running.add(slot)
     return slot
   }
 
-  #enqueue(client: string, isExclusive: boolean): Promise<Slot> {
+  #enqueue(waiting: Waiting): Promise<Slot> {
     if (this.#waiting >= this.#options.maxWaiting) {
       throw new Overloaded(
         'TooManyConcurrentRequests',
@@ -61,36 +85,54 @@ export class FairLane {
         1000,
       )
     }
-    const waiting: Waiting = { start: createDeferred<Slot>(), isExclusive }
-    const queue = this.#queues.get(client)
-    if (queue === undefined) this.#queues.set(client, [waiting])
+    const queue = this.#queues.get(waiting.client)
+    if (queue === undefined) this.#queues.set(waiting.client, [waiting])
     else queue.push(waiting)
     this.#waiting += 1
+    this.prepareUpcoming()
     this.#armPatience()
     return waiting.start.promise
   }
 
-  /** Starts the next waiting call if it may; its client goes to the back of the round. */
-  #startNext(): void {
+  /** Lets those whose turns come next prepare, in order. To be called when what keeps them from it may have changed. */
+  prepareUpcoming(): void {
+    while (this.#upcoming.length < this.#options.maxUpcoming) {
+      const next = this.#takeNext()
+      if (next === undefined) break
+      this.#upcoming.push(next)
+    }
+    for (const { isExclusive, prepare } of this.#upcoming) if (isExclusive || !prepare()) return
+  }
+
+  /** The first of the client whose turn it is, which goes to the back of the round. */
+  #takeNext(): Waiting | undefined {
     const [client, queue] = this.#queues.entries().next().value ?? []
-    const next = queue?.[0]
-    if (client !== undefined && queue !== undefined && next !== undefined && this.#canStart(next.isExclusive)) {
-      queue.shift()
-      this.#queues.delete(client)
-      if (queue.length > 0) this.#queues.set(client, queue)
+    const next = queue?.shift()
+    if (client === undefined || queue === undefined) return undefined
+    this.#queues.delete(client)
+    if (queue.length > 0) this.#queues.set(client, queue)
+    return next
+  }
+
+  /** Starts the next waiting call if it may. */
+  #startNext(): void {
+    const next = this.#upcoming[0]
+    if (next !== undefined && this.#canStart(next.isExclusive)) {
+      this.#upcoming.shift()
       this.#waiting -= 1
       next.start.resolve(this.#occupy(next.isExclusive))
+      this.prepareUpcoming()
     }
-    clearTimeout(this.#patience)
-    this.#patience = undefined
+    clearTimeout(this.#timer)
+    this.#timer = undefined
     this.#armPatience()
   }
 
   #armPatience(): void {
-    if (this.#patience !== undefined || this.#waiting === 0 || this.#running.size === 0) return
-    this.#patience = setTimeout(() => {
+    if (this.#timer !== undefined || this.#waiting === 0 || this.#running.size === 0) return
+    this.#timer = setTimeout(() => {
       for (const slot of this.#running) slot.holdsLane = false
       this.#startNext()
-    }, this.#options.patienceMs)
+    }, this.#patience.ms)
   }
 }

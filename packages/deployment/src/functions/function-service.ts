@@ -19,9 +19,12 @@ import {
   type LogLine,
   type Observed,
   type UdfType,
+  type EnvBundle,
+  type ExecuteRequest,
+  type SentCall,
 } from '@concave/runtime'
 import type { AuthToken, CallOutcome, FunctionCall, MutationOutcome, SessionRequest, SyncBackend } from '@concave/sync'
-import { stringifyValue, type Value } from '@concave/values'
+import { stringifyValue, type TableNumbers, type Value } from '@concave/values'
 import type { Access } from '../access.ts'
 import type { SigningKeys } from '../auth/signing-keys.ts'
 import type { FileStore } from '../files/file-store.ts'
@@ -30,6 +33,7 @@ import { type FunctionLog, formatLogLine } from '../logs/function-log.ts'
 import type { SystemFunctions } from '../system/system-functions.ts'
 import { checkArguments, checkResult, hasCommitTs, resolveCommitTs } from './call-values.ts'
 import type { CodeRegistry } from './code-registry.ts'
+import { EarlyCall } from './early-call.ts'
 import { FairLane } from './fair-lane.ts'
 import { describeForCaller, FunctionError } from './function-error.ts'
 import { FunctionHost, notFoundMessage, wrongKindMessage } from './function-host.ts'
@@ -70,14 +74,17 @@ export class FunctionService implements SyncBackend {
   readonly #deps: FunctionServiceDependencies
   readonly #cache: QueryCache
   readonly #running = new Map<string, Promise<SharedResult>>()
-  readonly #mutations = new FairLane({
-    patienceMs: deploymentLimits.lanePatienceMs,
-    maxParallel: deploymentLimits.maxParallelMutations,
-    maxWaiting: deploymentLimits.maxWaitingMutations,
-  })
+  readonly #mutations: FairLane
 
   constructor(deps: FunctionServiceDependencies) {
     this.#deps = deps
+    this.#mutations = new FairLane({
+      clock: deps.clock,
+      patienceMs: deploymentLimits.lanePatienceMs,
+      maxParallel: deploymentLimits.maxParallelMutations,
+      maxWaiting: deploymentLimits.maxWaitingMutations,
+      maxUpcoming: deploymentLimits.maxUpcomingMutations,
+    })
     this.#cache = new QueryCache({
       clock: deps.clock,
       maxBytes: deploymentLimits.queryCacheBytes,
@@ -232,16 +239,42 @@ export class FunctionService implements SyncBackend {
     const caller = session === undefined ? 'HttpApi' : 'SyncWorker'
     for (let attempt = 1; ; attempt += 1) {
       const isExclusive = attempt > deploymentLimits.conflictsBeforeExclusive
+      const early = new EarlyCall(() => this.#sendAhead(call))
       try {
-        const attempted = await this.#mutations.run(client, isExclusive, () =>
-          this.#attemptMutation(call, session, onApplied, caller),
+        const attempted = await this.#mutations.run(
+          client,
+          isExclusive,
+          () => this.#attemptMutation(call, session, onApplied, caller, early),
+          () => early.prepare(),
         )
         // Outside the lane: the next mutation runs while this one becomes durable.
         return await attempted.outcome()
       } catch (error) {
         const isRetryable = error instanceof WriteConflict || error instanceof OutOfRetention
         if (!isRetryable || attempt >= deploymentLimits.maxMutationAttempts) throw error
+      } finally {
+        early.drop()
       }
+    }
+  }
+
+  /** Sends a mutation to its runner before its turn, as it will most likely be called then. */
+  #sendAhead(call: FunctionCall): SentCall | undefined {
+    const { database, executor, registry } = this.#deps
+    const { code, env } = registry.latest ?? {}
+    const found = call.componentPath === '' ? code?.find(call.path) : undefined
+    if (code === undefined || env === undefined || found?.udfType !== 'mutation') return undefined
+    if (!found.isPublic && !isAdmin(call)) return undefined
+    const { module: modulePath, name: exportName } = call.path
+    try {
+      return executor.sendAhead({ modulePath, exportName }, () => {
+        const tables = database.begin('mutation').tableNumbers('')
+        return this.#requestFor(call, code, found, env, tables)
+      })
+    } catch (error) {
+      // Its turn will tell.
+      if (error instanceof FunctionError) return undefined
+      throw error
     }
   }
 
@@ -250,6 +283,7 @@ export class FunctionService implements SyncBackend {
     session: SessionRequest | undefined,
     onApplied: (ts: bigint) => void,
     caller: 'HttpApi' | 'SyncWorker',
+    early: EarlyCall,
   ): Promise<{ readonly outcome: () => Promise<MutationOutcome> }> {
     const { database, clock } = this.#deps
     const startedAtMs = clock.nowMs()
@@ -264,7 +298,7 @@ export class FunctionService implements SyncBackend {
       }
     }
 
-    const run = await this.#runMutationOnce(tx, call)
+    const run = await this.#runMutationOnce(tx, call, early)
     if (run.kind === 'error') {
       return {
         outcome: async () => {
@@ -291,13 +325,13 @@ export class FunctionService implements SyncBackend {
     }
   }
 
-  async #runMutationOnce(tx: Transaction, call: FunctionCall): Promise<Run> {
+  async #runMutationOnce(tx: Transaction, call: FunctionCall, early: EarlyCall): Promise<Run> {
     try {
       if (call.identity.kind === 'admin' && call.identity.isReadOnly) throw new FunctionError(readOnlyMessage)
       if (this.#deps.system.isSystemPath(call.path)) return await this.#runSystemMutation(tx, call)
       const { code, found } = await this.#resolve(tx, call, 'mutation')
       const host = this.#openHost(tx, code, found, call, null)
-      const { run } = await this.#execute(tx, code, found, call, host)
+      const { run } = await this.#execute(tx, code, found, call, host, early)
       if (run.kind === 'success') await this.#deps.files.persist(tx)
       return run
     } catch (error) {
@@ -419,21 +453,14 @@ export class FunctionService implements SyncBackend {
     found: LoadedFunction,
     call: FunctionCall,
     host: FunctionHost,
+    early?: EarlyCall,
   ): Promise<{ readonly run: Run; readonly observed: Observed }> {
-    const { executor, registry, clock } = this.#deps
-    const outcome = await executor.execute(
-      {
-        udfType: found.udfType,
-        code: code.bundle,
-        env: await registry.environment(tx),
-        modulePath: call.path.module,
-        exportName: call.path.name,
-        argsText: checkArguments(call.path, found.args, call.args, host.tables),
-        seed: bytesToHex(systemRandom.bytes(32)),
-        nowMs: clock.nowMs(),
-      },
-      host,
-    )
+    const { executor, registry } = this.#deps
+    const request = this.#requestFor(call, code, found, await registry.environment(tx), host.tables)
+    const sent = early?.take(request)
+    const executing = executor.execute(sent?.request ?? request, host, sent)
+    if (early !== undefined) this.#mutations.prepareUpcoming()
+    const outcome = await executing
     const { logLines, observed } = outcome
     if (observed.env.length > 0) registry.dependOnEnvironment(tx)
     if (outcome.kind === 'userError') {
@@ -445,6 +472,25 @@ export class FunctionService implements SyncBackend {
     } catch (error) {
       if (!(error instanceof FunctionError)) throw error
       return { run: { kind: 'error', error, logLines }, observed }
+    }
+  }
+
+  #requestFor(
+    call: FunctionCall,
+    code: LoadedCode,
+    found: LoadedFunction,
+    env: EnvBundle,
+    tables: TableNumbers,
+  ): ExecuteRequest {
+    return {
+      udfType: found.udfType,
+      code: code.bundle,
+      env,
+      modulePath: call.path.module,
+      exportName: call.path.name,
+      argsText: checkArguments(call.path, found.args, call.args, tables),
+      seed: bytesToHex(systemRandom.bytes(32)),
+      nowMs: this.#deps.clock.nowMs(),
     }
   }
 

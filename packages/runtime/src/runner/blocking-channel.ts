@@ -1,5 +1,5 @@
 import { readSync, writeSync } from 'node:fs'
-import { decodeFrame, encodeFrame, type Frame, type FrameKind } from '../protocol.ts'
+import { decodeFrame, encodeFrame, frameKinds, type Frame, type FrameKind } from '../protocol.ts'
 
 const initialBufferBytes = 64 * 1024
 
@@ -8,6 +8,7 @@ export class BlockingChannel {
   readonly #fd: number
   #buffer = Buffer.allocUnsafe(initialBufferBytes)
   #held: Buffer[] = []
+  readonly #early: Frame[] = []
   #start = 0
   #end = 0
 
@@ -27,7 +28,21 @@ export class BlockingChannel {
     while (offset < frame.length) offset += writeSync(this.#fd, frame, offset)
   }
 
+  /** The next frame that is no reply. */
   read(): Frame {
+    return this.#early.shift() ?? this.#readFrame()
+  }
+
+  /** The answer to what was just sent. Calls that were sent ahead come before it and wait for `read`. */
+  readReply(): Frame {
+    for (;;) {
+      const frame = this.#readFrame()
+      if (isReply(frame)) return frame
+      this.#early.push(frame)
+    }
+  }
+
+  #readFrame(): Frame {
     this.#fill(4)
     const length = this.#buffer.readUInt32LE(this.#start)
     this.#fill(4 + length)
@@ -56,4 +71,8 @@ export class BlockingChannel {
     this.#end -= this.#start
     this.#start = 0
   }
+}
+
+function isReply({ kind }: Frame): boolean {
+  return kind === frameKinds.replyOk || kind === frameKinds.replyCatchable || kind === frameKinds.replyAbort
 }

@@ -64,6 +64,8 @@ export class Execution {
   readonly #getSlot: (depth: number) => IsolateSlot
   readonly #invoke: Invoke
   readonly #memory: ReadMemory
+  /** Of this call, counted by the runner. */
+  readonly #number: number
   readonly #cursors: Cursors
   readonly #nestedLogs: LogLine[] = []
   readonly #observedEnv = new Set<string>()
@@ -80,9 +82,11 @@ export class Execution {
     readonly getSlot: (depth: number) => IsolateSlot
     readonly invoke: Invoke
     readonly memory: ReadMemory
+    readonly number: number
   }) {
     this.#channel = options.channel
     this.#memory = options.memory
+    this.#number = options.number
     this.#getSlot = options.getSlot
     this.#invoke = options.invoke
     this.#cursors = new Cursors((queryId, query) => this.#loadPage(queryId, query))
@@ -91,7 +95,7 @@ export class Execution {
   /** Runs the function and sends `done`. */
   run(): void {
     const end = this.#runAt(0, this.#invoke, this.#invoke)
-    this.#memory.endCall(this.#fatal === undefined && end.header.kind === 'success')
+    this.#memory.endCall(this.#number, this.#fatal === undefined && end.header.kind === 'success')
     this.#noteLogs(end.logs)
     const logLines = mergeByTime(end.logs.logLines, this.#nestedLogs)
     const observed = { time: this.#observedTime, env: [...this.#observedEnv] }
@@ -171,7 +175,7 @@ export class Execution {
         if (op === '1.0/get') return this.#answerGet(depth, argsJson)
         if (udfType === 'mutation' && !readOps.has(op)) return this.#answerWrite(depth, op, argsJson)
         this.#request(frameKinds.syscall, [op, argsJson])
-        return this.#answerText(depth, this.#channel.read())
+        return this.#answerText(depth, this.#channel.readReply())
       }
     }
   }
@@ -183,7 +187,7 @@ export class Execution {
       return `0${expected}`
     }
     this.#request(frameKinds.syscall, ['1.0/get', argsJson])
-    const reply = this.#channel.read()
+    const reply = this.#channel.readReply()
     if (reply.kind === frameKinds.replyOk && this.#isMutation) {
       this.#memory.rememberDocument(argsJson, reply.texts[0] as string)
     }
@@ -199,7 +203,7 @@ export class Execution {
     }
     this.#request(frameKinds.syscall, [op, argsJson])
     this.#cursors.dropPrefetched()
-    return this.#answerText(depth, this.#channel.read())
+    return this.#answerText(depth, this.#channel.readReply())
   }
 
   /** What was sent ahead and turns out wrong makes the whole call run again (see `Call`). */
@@ -240,7 +244,7 @@ export class Execution {
 
   #answerNested(depth: number, udfType: 'query' | 'mutation', argsJson: string): string {
     this.#request(frameKinds.beginNested, [argsJson])
-    const begun = this.#channel.read()
+    const begun = this.#channel.readReply()
     if (begun.kind !== frameKinds.replyOk) return this.#answerText(depth, begun)
     const header = JSON.parse(begun.texts[0] as string) as NestedHeader
     if (udfType === 'mutation' && header.udfType === 'mutation') this.#cursors.dropPrefetched()
@@ -256,7 +260,7 @@ export class Execution {
     this.#noteLogs(end.logs)
     for (const line of end.logs.logLines) this.#nestedLogs.push({ ...line, udfPath: line.udfPath ?? header.udfPath })
     this.#request(frameKinds.endNested, [encodeEnd(end.header), end.resultText])
-    return this.#answerText(depth, this.#channel.read())
+    return this.#answerText(depth, this.#channel.readReply())
   }
 
   #graphVersions(): { readonly codeVersion: string; readonly envVersion: string } {
@@ -285,7 +289,7 @@ export class Execution {
       return expected
     }
     this.#request(frameKinds.nextPage, query === undefined ? [String(queryId)] : [String(queryId), query])
-    const reply = this.#channel.read()
+    const reply = this.#channel.readReply()
     if (reply.kind !== frameKinds.replyOk) throw new Refused(reply)
     const page = { done: reply.texts[0] === '1', rows: reply.texts.slice(1) }
     if (query !== undefined && this.#isMutation) this.#memory.rememberPage(query, page)

@@ -33,6 +33,7 @@ setFlagsFromString('--invocation-count-for-turbofan=1500')
 const channel = new BlockingChannel(channelFd)
 const store = new CodeStore()
 const memory = new ReadMemory()
+let callCount = 0
 const slots: IsolateSlot[] = []
 
 const boot = channel.read()
@@ -97,7 +98,11 @@ function handle(frame: Frame): void {
       store.dropEnv(first)
       return
     case frameKinds.invoke:
-      new Execution({ channel, getSlot, invoke: decodeInvoke(frame.texts), memory }).run()
+      callCount += 1
+      new Execution({ channel, getSlot, invoke: decodeInvoke(frame.texts), memory, number: callCount }).run()
+      return
+    case frameKinds.forget:
+      memory.forgetCalls(first.split(',').map(Number))
       return
     case frameKinds.analyze:
       channel.send(frameKinds.analyzed, [JSON.stringify(analyzeModule(getSlot(0), JSON.parse(first) as AnalyzeHeader))])

@@ -27,6 +27,8 @@ export class ReadMemory {
   readonly #readings = new Map<string, Reading>()
   readonly #documents = new Map<string, KnownDocument>()
   readonly #keysByTable = new Map<string, Set<string>>()
+  /** Ids of the documents that recent calls have written, by number of the call. */
+  readonly #writtenByCall = new Map<number, string[]>()
   /** Texts before the writes of the call that runs, newest last. */
   #overwritten: { readonly id: string; readonly text: string }[] = []
   #sizeBytes = 0
@@ -72,16 +74,33 @@ export class ReadMemory {
     document.text = encodeDocument({ ...base, ...(args.value as Json) })
   }
 
-  /** If the call failed, its writes never happened. */
-  endCall(succeeded: boolean): void {
+  /** If call number `call` failed, its writes never happened. */
+  endCall(call: number, succeeded: boolean): void {
+    this.#writtenByCall.delete(call - runnerLimits.rememberedCalls)
     if (this.#overwritten.length === 0) return
-    if (!succeeded) {
+    if (succeeded) {
+      this.#writtenByCall.set(
+        call,
+        this.#overwritten.map(({ id }) => id),
+      )
+    } else {
       for (const { id, text } of this.#overwritten.reverse()) {
         const document = this.#documents.get(id)
         if (document !== undefined) document.text = text
       }
     }
     this.#overwritten = []
+  }
+
+  /** The supervisor did not take these calls: what they have written is not known any more. */
+  forgetCalls(calls: readonly number[]): void {
+    for (const call of calls) {
+      for (const id of this.#writtenByCall.get(call) ?? []) {
+        const document = this.#documents.get(id)
+        if (document !== undefined) this.#forgetDocument(document)
+      }
+      this.#writtenByCall.delete(call)
+    }
   }
 
   #find(key: string): Reading | undefined {

@@ -12,4 +12,6 @@ export const runnerLimits = {
   rememberedRows: 16,
   rememberedReadingBytes: 65_536,
   rememberedBytes: 8 * 1_048_576,
+  /** Calls whose writes can still be forgotten. */
+  rememberedCalls: 64,
 } as const
