@@ -8,7 +8,7 @@ import { type Clock, type Log, NotFound, type Random } from '@concave/base'
 import type { DeploymentType, DeploymentUrls, Provisioner } from '@concave/control-plane'
 import { Deployment, type KeyVerifier } from '@concave/deployment'
 import { errorReply, sendReply } from '@concave/http'
-import type { RunnerPool } from '@concave/runtime'
+import type { Egress, RunnerPool } from '@concave/runtime'
 import { type CommitterPool, SqliteStorage } from '@concave/storage'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ListeningPair, type PortPair, PortRange } from './port-range.ts'
@@ -42,6 +42,7 @@ export class DeploymentHost implements Provisioner {
     readonly random: Random
     readonly log: Log
     readonly runners: RunnerPool
+    readonly egress: Egress
     readonly committers: CommitterPool
   }
   readonly #hosted = new Map<string, Hosted>()
@@ -58,6 +59,7 @@ export class DeploymentHost implements Provisioner {
     readonly random: Random
     readonly log: Log
     readonly runners: RunnerPool
+    readonly egress: Egress
     readonly committers: CommitterPool
     readonly idleTimeoutMs?: number
   }) {
@@ -214,7 +216,7 @@ export class DeploymentHost implements Provisioner {
   async #open(hosted: Hosted): Promise<Deployment> {
     await hosted.closing
     const { name, type, ports } = hosted.manifest
-    const { clock, random, runners, committers } = this.#deps
+    const { clock, random, runners, egress, committers } = this.#deps
     const log = this.#deps.log.child({ room: 'deployment', deployment: name })
     const { url, siteUrl } = this.#urls(ports)
     return await Deployment.open({
@@ -225,6 +227,7 @@ export class DeploymentHost implements Provisioner {
       storage: new SqliteStorage({ path: join(this.#folder, name, databaseFile), pool: committers }),
       keys: this.#keysOf(name),
       runners,
+      egress,
       clock,
       random,
       log,

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { Clock, Log, Random } from '@concave/base'
 import { Database, RetentionWorker, SchemaWorker } from '@concave/database'
 import { type NodeHandler, type RouteHandler, Router, sendReply, serveRoutes, textReply } from '@concave/http'
-import { Analyzer, Executor, type RunnerPool } from '@concave/runtime'
+import { ActionExecutor, Analyzer, type Egress, Executor, type RunnerPool } from '@concave/runtime'
 import type { Storage } from '@concave/storage'
 import { SyncServer } from '@concave/sync'
 import { Access, type KeyVerifier } from './access.ts'
@@ -30,6 +30,8 @@ export type DeploymentOptions = {
   readonly storage: Storage
   readonly keys: KeyVerifier
   readonly runners: RunnerPool
+  /** Makes the network requests of actions. */
+  readonly egress: Egress
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -43,6 +45,7 @@ export class Deployment {
   readonly ended: Promise<void>
   readonly #database: Database
   readonly #executor: Executor
+  readonly #actions: ActionExecutor
   readonly #schemas: SchemaWorker
   readonly #retention: RetentionWorker
   readonly #functions: FunctionService
@@ -70,6 +73,7 @@ export class Deployment {
     this.#lastUsedMs = clock.monotonicMs()
     this.#database = database
     this.#executor = new Executor({ pool: runners, log, clock })
+    this.#actions = new ActionExecutor({ pool: runners, egress: options.egress, log, clock })
     this.#schemas = SchemaWorker.start({ database, clock, log })
     this.#retention = RetentionWorker.start({ database, clock, log })
     const access = new Access({ deploymentName: name, keys: options.keys })
@@ -82,6 +86,7 @@ export class Deployment {
       isRedacted,
       database,
       executor: this.#executor,
+      actionExecutor: this.#actions,
       registry,
       system,
       access,
@@ -101,9 +106,9 @@ export class Deployment {
     void database.failed.then((error) => this.#fail(error))
   }
 
-  /** How long nobody has used it: no request, no session, no schema work. 0 while somebody does. */
+  /** How long nobody has used it: no request, no session, no action, no schema work. 0 while somebody does. */
   idleMs(): number {
-    const isUsed = this.#requests > 0 || this.#sync.sessionCount > 0 || this.#schemas.isBusy
+    const isUsed = this.#requests > 0 || this.#actions.size > 0 || this.#sync.sessionCount > 0 || this.#schemas.isBusy
     if (isUsed) this.#lastUsedMs = this.#clock.monotonicMs()
     return this.#clock.monotonicMs() - this.#lastUsedMs
   }
@@ -152,6 +157,7 @@ export class Deployment {
     this.#sync.close(code, reason)
     this.#functions.close()
     try {
+      await this.#actions.close()
       await this.#schemas.stop()
       await this.#retention.stop()
       await this.#executor.close()
