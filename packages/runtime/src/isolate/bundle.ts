@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url'
 const actionModules: Readonly<Record<string, string>> = {
   'syscalls.ts': 'actions/syscalls.ts',
   'web/timers.ts': 'actions/timers.ts',
+  'web/streams.ts': 'actions/streams/streams.ts',
+  'web/fetch.ts': 'actions/fetch.ts',
 }
 
 /** Bundles the script of isolates for queries and mutations; takes some 50 ms. */

@@ -8,7 +8,8 @@ import { describe, describePlatformError, type ErrorDescription } from '../error
 import type { Concave } from '../entry.ts'
 import type { EnvVariables } from '../execution-state.ts'
 import type { Namespace } from '../invoke.ts'
-import { abortRequest, runHttpAction } from './http-action.ts'
+import { runHttpAction } from './http-action.ts'
+import { abortRequest } from './http-messages.ts'
 import { type HostPort, pendingCount, pendingNames, setPort, settle } from './operations.ts'
 import { runDueTimer, untilNextTimer } from './timers.ts'
 
