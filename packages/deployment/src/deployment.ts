@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Clock, Log, Random } from '@concave/base'
 import { Database, RetentionWorker, SchemaWorker } from '@concave/database'
-import { type NodeHandler, type RouteHandler, Router, sendReply, serveRoutes, textReply } from '@concave/http'
+import { type NodeHandler, type RouteHandler, Router, serveRoutes } from '@concave/http'
 import { ActionExecutor, Analyzer, type Egress, Executor, type RunnerPool } from '@concave/runtime'
 import type { Storage } from '@concave/storage'
 import { SyncServer } from '@concave/sync'
@@ -12,8 +12,10 @@ import { addAdminRoutes } from './api/admin-routes.ts'
 import { addFunctionRoutes } from './api/function-routes.ts'
 import { addPushRoutes } from './api/push-routes.ts'
 import { addServiceRoutes } from './api/service-routes.ts'
+import { createSiteHandler, isHttpActionTarget } from './api/site-handler.ts'
 import { CodeRegistry } from './functions/code-registry.ts'
 import { FunctionService } from './functions/function-service.ts'
+import { HttpActionService } from './functions/http-action-service.ts'
 import { deploymentLimits } from './limits.ts'
 import { FunctionLog } from './logs/function-log.ts'
 import { PushService } from './push/push-service.ts'
@@ -38,7 +40,6 @@ export type DeploymentOptions = {
 }
 
 const version = 'concave-0.1.0'
-const noHttpActionsText = 'This Convex deployment does not have HTTP actions enabled.'
 
 export class Deployment {
   /** Resolves when it has closed, or has ended because storage failed: then open it again. */
@@ -51,6 +52,8 @@ export class Deployment {
   readonly #functions: FunctionService
   readonly #sync: SyncServer
   readonly #api: NodeHandler
+  readonly #site: NodeHandler
+  readonly #siteBelowApi: NodeHandler
   readonly #log: Log
   readonly #end: () => void
   readonly #clock: Clock
@@ -103,6 +106,19 @@ export class Deployment {
     addAdminRoutes(router, { access, database, functionLog, url, siteUrl })
     addPushRoutes(router, { access, pushes })
     this.#api = serveRoutes({ router, log, cors: { allowCredentials: true } })
+    const httpActions = new HttpActionService({
+      deploymentName: name,
+      isRedacted,
+      database,
+      actionExecutor: this.#actions,
+      registry,
+      functionLog,
+      clock,
+      access,
+      functions: this.#functions,
+    })
+    this.#site = createSiteHandler({ httpActions, log }, { hasPrefix: false })
+    this.#siteBelowApi = createSiteHandler({ httpActions, log }, { hasPrefix: true })
     void database.failed.then((error) => this.#fail(error))
   }
 
@@ -119,31 +135,32 @@ export class Deployment {
   }
 
   handleApi(request: IncomingMessage, response: ServerResponse): void {
-    this.#requests += 1
-    response.once('close', () => {
-      this.#requests -= 1
-      this.#lastUsedMs = this.#clock.monotonicMs()
-    })
-    this.#api(request, response)
+    this.#track(response)
+    if (isHttpActionTarget(request.url ?? '/')) this.#siteBelowApi(request, response)
+    else this.#api(request, response)
   }
 
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#sync.handleUpgrade(request, socket, head)
   }
 
-  /** HTTP actions are later work; until then every deployment answers like one that has none. */
   handleSite(request: IncomingMessage, response: ServerResponse): void {
-    request.resume()
-    sendReply(response, textReply(noHttpActionsText, { status: 404 })).catch((error: unknown) => {
-      this.#log.debug({ err: error }, 'Could not finish an answer.')
-      response.destroy()
-    })
+    this.#track(response)
+    this.#site(request, response)
   }
 
   /** Sockets first, then what runs, then storage: nothing acknowledged is lost. May be called twice. */
   close(): Promise<void> {
     this.#closing ??= this.#shutDown(1012, 'ServerShutdown')
     return this.#closing
+  }
+
+  #track(response: ServerResponse): void {
+    this.#requests += 1
+    response.once('close', () => {
+      this.#requests -= 1
+      this.#lastUsedMs = this.#clock.monotonicMs()
+    })
   }
 
   /** Storage has failed: clients come back and repeat what is open, on a deployment that was opened again. */

@@ -2,7 +2,7 @@
  * Answers the syscalls of one action (function-runtime.md §2). An action has no transaction: every function it calls is
  * an execution of its own.
  */
-import { type Identity, userAttributesOf } from '@concave/protocol'
+import { type Identity, type UserAttributes, userAttributesOf } from '@concave/protocol'
 import { type ActionAnswer, type ActionHost, CatchableError, type LogLine } from '@concave/runtime'
 import type { CallOutcome, FunctionCall } from '@concave/sync'
 import { catchable, resolveAddress, unknownOperation } from './function-host.ts'
@@ -23,21 +23,24 @@ export class DeploymentActionHost implements ActionHost {
   readonly functionName: string
   readonly requestId: string
   readonly deploymentName: string
-  /** Throws what a handler gets that asks for the identity of a caller whose token was refused. */
-  readonly identity: () => Identity
+  readonly #identity: Identity
+  /** What a handler hears that asks for the identity of a caller whose token was refused. */
+  readonly #identityError: string | undefined
   readonly #functions: ActionCallees
   readonly #onLog: (lines: readonly LogLine[]) => void
 
   constructor(options: {
     readonly functionName: string
-    readonly identity: () => Identity
+    readonly identity: Identity
+    readonly identityError?: string
     readonly requestId: string
     readonly deploymentName: string
     readonly functions: ActionCallees
     readonly onLog: (lines: readonly LogLine[]) => void
   }) {
     this.functionName = options.functionName
-    this.identity = options.identity
+    this.#identity = options.identity
+    this.#identityError = options.identityError
     this.requestId = options.requestId
     this.deploymentName = options.deploymentName
     this.#functions = options.functions
@@ -57,13 +60,18 @@ export class DeploymentActionHost implements ActionHost {
     this.#onLog(lines)
   }
 
+  readIdentity(): UserAttributes | null {
+    if (this.#identityError !== undefined) throw new CatchableError(this.#identityError)
+    return userAttributesOf(this.#identity)
+  }
+
   /** Runs another function for the action and answers its result's text, or throws its error. */
   async call(kind: 'query' | 'mutation' | 'action', args: Args): Promise<string> {
     const call: FunctionCall = {
       path: resolveAddress(args),
       componentPath: '',
       args: args['args'],
-      identity: this.identity(),
+      identity: this.#identity,
       requestId: this.requestId,
       isInternal: true,
     }
@@ -89,7 +97,7 @@ const syscalls: Readonly<Record<string, Syscall>> = {
   '1.0/actions/query': (host, args) => host.call('query', args),
   '1.0/actions/mutation': (host, args) => host.call('mutation', args),
   '1.0/actions/action': (host, args) => host.call('action', args),
-  '1.0/getUserIdentity': (host) => JSON.stringify(userAttributesOf(host.identity())),
+  '1.0/getUserIdentity': (host) => JSON.stringify(host.readIdentity()),
   '1.0/getFunctionMetadata': (host) => JSON.stringify({ name: host.functionName, componentPath: '' }),
   '1.0/getDeploymentMetadata': (host) => JSON.stringify({ name: host.deploymentName, region: null, class: 's256' }),
   '1.0/getRequestMetadata': ({ requestId }) =>

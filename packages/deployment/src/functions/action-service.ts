@@ -82,7 +82,7 @@ export class ActionService {
         },
         new DeploymentActionHost({
           functionName: displayFunctionPath(call.path),
-          identity: () => call.identity,
+          identity: call.identity,
           requestId: call.requestId,
           deploymentName,
           functions,

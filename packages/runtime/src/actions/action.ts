@@ -31,7 +31,12 @@ export type ActionRequest = {
 export type HeaderPairs = readonly (readonly [name: string, value: string])[]
 
 export type HttpActionRequest = { readonly method: string; readonly url: string; readonly headerPairs: HeaderPairs }
-export type HttpActionHead = { readonly status: number; readonly headerPairs: HeaderPairs }
+export type HttpActionHead = {
+  readonly status: number
+  readonly headerPairs: HeaderPairs
+  /** Of a body that was in memory. */
+  readonly contentLength?: number
+}
 
 /** Bytes that are asked for piece by piece. */
 export interface ByteSource {

@@ -9,6 +9,7 @@ import type { ByteSource, HeaderPairs } from './action.ts'
 import { isInsideAddress } from './address-policy.ts'
 import type { Egress, EgressRequest, EgressResponse } from './egress.ts'
 import { FailedTransfer } from './failed-transfer.ts'
+import { whenDrained } from './drained.ts'
 import { ReadableSource } from './readable-source.ts'
 
 const maxRedirects = 20
@@ -128,12 +129,7 @@ async function send(request: http.ClientRequest, body: Hop['body']): Promise<voi
   }
   for (let piece = await body.read(); piece !== undefined; piece = await body.read()) {
     if (request.destroyed) return
-    if (!request.write(piece)) {
-      await new Promise<void>((resolve) => {
-        request.once('drain', resolve)
-        request.once('close', resolve)
-      })
-    }
+    if (!request.write(piece)) await whenDrained(request)
   }
   request.end()
 }
@@ -147,7 +143,7 @@ function parseTarget(text: string): URL {
 
 /** WHATWG Fetch §4.4: POST becomes GET where browsers do that, and another origin learns no secrets. */
 function nextHop(hop: Hop, status: number, location: string): Hop {
-  const url = parseTarget(URL.canParse(location, hop.url) ? new URL(location, hop.url).href : location)
+  const url = parseTarget(URL.canParse(location, hop.url.href) ? new URL(location, hop.url.href).href : location)
   const becomesGet =
     (status === 303 && hop.method !== 'HEAD') || (status !== 307 && status !== 308 && hop.method === 'POST')
   if (!becomesGet && hop.body !== undefined && !(hop.body instanceof Uint8Array)) {

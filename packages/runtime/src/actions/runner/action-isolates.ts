@@ -1,12 +1,15 @@
 import ivm from 'isolated-vm'
 
+/** An isolate and the one context in it. */
+export type FreshIsolate = { readonly isolate: ivm.Isolate; readonly context: ivm.Context }
+
 /** Isolates of actions: one each, thrown away with it. One that nobody has used yet waits for the next action. */
 export class ActionIsolates {
   /** Called before there are more isolates at a time than there have ever been. */
   onGrowth: () => void = () => undefined
   readonly #snapshot: ivm.ExternalCopy<ArrayBuffer>
   readonly #memoryMb: number
-  #spare: ivm.Isolate | undefined
+  #spare: FreshIsolate | undefined
   #peak = 1
 
   constructor(options: { readonly snapshot: ivm.ExternalCopy<ArrayBuffer>; readonly memoryMb: number }) {
@@ -16,7 +19,7 @@ export class ActionIsolates {
   }
 
   /** An unused isolate for one more than the `running` actions. */
-  take(running: number): ivm.Isolate {
+  take(running: number): FreshIsolate {
     const spare = this.#spare
     this.#spare = undefined
     return spare ?? this.#make(running + 1)
@@ -27,7 +30,7 @@ export class ActionIsolates {
     if (this.#spare === undefined && running === 0) this.#spare = this.#make(1)
   }
 
-  #make(count: number): ivm.Isolate {
+  #make(count: number): FreshIsolate {
     if (count > this.#peak) {
       this.#peak = count
       this.onGrowth()
@@ -35,7 +38,8 @@ export class ActionIsolates {
     return this.#create()
   }
 
-  #create(): ivm.Isolate {
-    return new ivm.Isolate({ memoryLimit: this.#memoryMb, snapshot: this.#snapshot })
+  #create(): FreshIsolate {
+    const isolate = new ivm.Isolate({ memoryLimit: this.#memoryMb, snapshot: this.#snapshot })
+    return { isolate, context: isolate.createContextSync() }
   }
 }

@@ -7,6 +7,7 @@ import type { LoadedCode } from '../../runner/code-store.ts'
 import { describeCopiedError } from '../../runner/copied-error.ts'
 import { evaluateGraph } from '../../runner/module-graph.ts'
 import type { ActionEnd, ActionStart } from '../action-frames.ts'
+import type { FreshIsolate } from './action-isolates.ts'
 
 const memberNames = [
   'beginImport',
@@ -36,9 +37,12 @@ export class ActionRun {
   readonly #code: LoadedCode
   readonly #envJson: string
   readonly #isolate: ivm.Isolate
+  readonly #context: ivm.Context
   readonly #isShared: () => boolean
   readonly #onEnded: () => void
   #members: Members | undefined
+  /** A client that goes away wakes the action, even if nothing else can. */
+  #mayBeAborted: boolean
   #isOver = false
 
   constructor(options: {
@@ -47,23 +51,25 @@ export class ActionRun {
     readonly channel: BlockingChannel
     readonly code: LoadedCode
     readonly envJson: string
-    readonly isolate: ivm.Isolate
+    readonly fresh: FreshIsolate
     readonly isShared: () => boolean
     readonly onEnded: () => void
   }) {
     this.#id = options.id
     this.#header = options.header
+    this.#mayBeAborted = options.header.kind === 'http'
     this.#channel = options.channel
     this.#code = options.code
     this.#envJson = options.envJson
-    this.#isolate = options.isolate
+    this.#isolate = options.fresh.isolate
+    this.#context = options.fresh.context
     this.#isShared = options.isShared
     this.#onEnded = options.onEnded
   }
 
   start(text: string): void {
     this.#turn(() => {
-      const context = this.#isolate.createContextSync()
+      const context = this.#context
       const members = this.#open(context)
       this.#members = members
       members.beginImport.applySync(undefined, [this.#code.importSeed, this.#code.importTimeMs, this.#envJson])
@@ -82,6 +88,7 @@ export class ActionRun {
   }
 
   abortRequest(): void {
+    this.#mayBeAborted = false
     this.#apply('abortRequest', [])
   }
 
@@ -133,7 +140,7 @@ export class ActionRun {
       return
     }
     const [pending = '0', wakeMs = '-1'] = state.slice(1).split(',')
-    if (pending === '0' && wakeMs === '-1') {
+    if (pending === '0' && wakeMs === '-1' && !this.#mayBeAborted) {
       this.#fail({ message: 'Returned promise will never resolve', frames: [], frozenWrite: false }, logs)
       return
     }

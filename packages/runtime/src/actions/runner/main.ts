@@ -79,7 +79,7 @@ function start(id: string, header: ActionStart, text: string): void {
     channel,
     code: store.getCode(header.codeVersion),
     envJson: store.getEnv(header.envVersion),
-    isolate: isolates.take(runs.size),
+    fresh: isolates.take(runs.size),
     isShared: () => runs.size > 1,
     onEnded: () => runs.delete(id),
   })

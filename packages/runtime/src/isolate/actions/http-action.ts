@@ -23,11 +23,17 @@ export async function runHttpAction(entry: Namespace, head: string, path: string
     return ''
   }
   const answer = JSON.parse(await router.runRequest(head, path)) as { status: number; headerPairs: unknown }
-  await respond({ status: answer.status, headerPairs: answer.headerPairs })
   const response = takeResponse()
   const body = response === undefined ? undefined : takeResponseBody(response)
-  if (body?.stream !== undefined) await sendBody('response', body.stream)
-  else await sendAllBytes('response', body?.bytes ?? new Uint8Array(0))
+  const { status, headerPairs } = answer
+  if (body?.stream === undefined) {
+    const bytes = body?.bytes ?? new Uint8Array(0)
+    await respond({ status, headerPairs, contentLength: bytes.length })
+    await sendAllBytes('response', bytes)
+  } else {
+    await respond({ status, headerPairs })
+    await sendBody('response', body.stream)
+  }
   return ''
 }
 
