@@ -129,6 +129,20 @@ describe('an action', () => {
     expect((await act('environment')).value).toBe('hello')
   })
 
+  it('fetches, even from its own deployment', async () => {
+    expect((await act('fetching')).value).toEqual({ status: 200, text: '/below/fetched' })
+    expect((await act('fetching', { url: 'http://127.0.0.1:1/' })).errorMessage).toContain(
+      'Uncaught TypeError: fetch failed: ECONNREFUSED',
+    )
+  })
+
+  it('fetches nothing from inside where the operator says so', async () => {
+    await using careful = await startTestServer({ privateFetch: 'refuse' })
+    await using pushed = await pushApp(careful, { folder: fixtureFolder('actions') })
+    const { body } = await post(pushed.url, '/api/action', { path: 'notes:fetching', args: {} })
+    expect(body.errorMessage).toContain('which actions of this server may not reach')
+  })
+
   it('is found in the specification and in the logs', async () => {
     const spec = JSON.parse((await app.cli.succeed('function-spec')).stdout) as { functions: Record<string, unknown>[] }
     expect(spec.functions).toContainEqual(

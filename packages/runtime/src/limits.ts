@@ -48,6 +48,8 @@ export const runtimeLimits = {
   parallelActionSyscalls: 8,
   /** Operations of one action that are under way; its isolate refuses earlier. */
   maxActionOperations: 2_000,
+  /** Arguments of those, as text; one that is too much is refused. */
+  maxActionOperationText: 128 * 1024 * 1024,
   /** Data that an action's isolate may add to a process that others share. */
   actionDataBytes: 128 * 1024 * 1024,
   /** Standard error of a runner that is kept for the log. */

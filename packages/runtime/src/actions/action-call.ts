@@ -21,6 +21,8 @@ export interface ActionPort {
 
 type Operation = (args: Readonly<Record<string, unknown>>, body: Uint8Array) => Promise<ActionAnswer>
 
+const tooManyOperations =
+  'Too many concurrent operations. See https://docs.convex.dev/functions/actions#limits for more information.'
 const noBytes = new Uint8Array(0)
 const done: ActionAnswer = { text: 'null' }
 
@@ -41,6 +43,7 @@ export class ActionCall {
   readonly #waitingSyscalls: (() => void)[] = []
   #runningSyscalls = 0
   #openOperations = 0
+  #openText = 0
   #port: ActionPort | undefined
   #stopWake: (() => void) | undefined
   #stopLimit: (() => void) | undefined
@@ -109,7 +112,10 @@ export class ActionCall {
       return true
     }
     this.#openOperations += 1
-    void this.#answer(callId, name, argsText, Buffer.from(body, 'latin1'))
+    const textLength = argsText.length + body.length
+    this.#openText += textLength
+    const answered = this.#answer(callId, name, argsText, Buffer.from(body, 'latin1'))
+    void answered.finally(() => (this.#openText -= textLength))
     return this.#openOperations <= runtimeLimits.maxActionOperations
   }
 
@@ -171,6 +177,7 @@ export class ActionCall {
 
   async #answer(callId: string, name: string, argsText: string, body: Uint8Array): Promise<void> {
     try {
+      if (this.#openText > runtimeLimits.maxActionOperationText) throw new CatchableError(tooManyOperations)
       const operation = Object.hasOwn(this.#operations, name) ? this.#operations[name] : undefined
       const answer =
         operation === undefined

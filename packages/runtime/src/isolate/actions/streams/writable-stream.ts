@@ -95,8 +95,8 @@ class WritableState {
   }
 
   close(): Promise<undefined> {
-    if (this.state === 'errored' || this.state === 'erroring') return Promise.reject(this.error)
-    if (this.state === 'closed' || this.isClosing) {
+    if (this.state === 'erroring') return Promise.reject(this.error)
+    if (this.state === 'closed' || this.state === 'errored' || this.isClosing) {
       return Promise.reject(new TypeError('The stream is already closing or closed'))
     }
     this.#closing = createSettable<undefined>()
