@@ -8,6 +8,7 @@ import { describeCopiedError } from '../../runner/copied-error.ts'
 import { evaluateGraph } from '../../runner/module-graph.ts'
 import type { ActionEnd, ActionStart } from '../action-frames.ts'
 import type { FreshIsolate } from './action-isolates.ts'
+import { answerCrypto } from './crypto.ts'
 
 const memberNames = [
   'beginImport',
@@ -169,7 +170,9 @@ export class ActionRun {
     const members: Partial<Members> = {}
     for (const name of memberNames) members[name] = runner.getSync(name, { reference: true }) as ivm.Reference
     const port = new ivm.Callback((operation: string, callId: number, argsText: string, body: string) => {
+      if (operation.startsWith('crypto/')) return answerCrypto(operation, argsText, body)
       this.#channel.send(frameKinds.actionOperation, [this.#id, String(callId), operation, argsText, body])
+      return undefined
     })
     ;(members as Members).lockDown.applySync(undefined, [port])
     return members as Members
