@@ -5,7 +5,7 @@ import type { Database } from '@concave/database'
 import { displayFunctionPath } from '@concave/protocol'
 import type { ActionExecutor, LogLine } from '@concave/runtime'
 import type { FunctionCall } from '@concave/sync'
-import { type FunctionLog, identityTypeOf } from '../logs/function-log.ts'
+import { type Caller, type FunctionLog, identityTypeOf } from '../logs/function-log.ts'
 import { type ActionCallees, DeploymentActionHost } from './action-host.ts'
 import { checkArguments, checkResult } from './call-values.ts'
 import type { CodeRegistry } from './code-registry.ts'
@@ -32,7 +32,7 @@ export class ActionService {
   }
 
   /** Rejects for failures of the system only. */
-  async run(call: FunctionCall): Promise<Run> {
+  async run(call: FunctionCall, caller: Caller): Promise<Run> {
     const { clock, functionLog } = this.#deps
     const startedAtMs = clock.nowMs()
     const identifier = displayFunctionPath(call.path)
@@ -51,7 +51,7 @@ export class ActionService {
       durationMs: clock.nowMs() - startedAtMs,
       cachedResult: false,
       error: run.kind === 'error' ? run.error.message : undefined,
-      caller: call.isInternal === true ? 'Action' : 'HttpApi',
+      caller,
       requestId,
       identityType: identityTypeOf(call.identity),
       usage: { readDocuments: 0, readBytes: 0, writeDocuments: 0, writeBytes: 0 },

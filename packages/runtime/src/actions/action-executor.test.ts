@@ -197,6 +197,13 @@ describe('a hostile action', () => {
     }, 20_000)
   }
 
+  test.skipIf(process.platform !== 'linux')(
+    'runs in a process that may open, connect, start and signal nothing',
+    async () => {
+      expect((await fixture.pool.forActions()).openWalls).toEqual([])
+    },
+  )
+
   test('has nothing of the host within reach', async () => {
     expect(
       await fixture.run(`

@@ -93,6 +93,13 @@ export class ActionExecutor {
     }
   }
 
+  /** Has a runner made ready before the first action needs it; what goes wrong is told by that action. */
+  warm(): void {
+    this.#pool.forActions().catch((error: unknown) => {
+      this.#log.warn({ err: error }, 'Runners for actions could not be made ready.')
+    })
+  }
+
   /** Refuses what waits and kills the runners, which ends the actions that run. */
   async close(): Promise<void> {
     this.#isClosed = true
