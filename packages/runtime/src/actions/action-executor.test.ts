@@ -1,7 +1,9 @@
-import { createDeferred } from '@concave/base'
+import { createDeferred, createLog, WriteConflict } from '@concave/base'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { WriteConflict } from '@concave/base'
 import { CatchableError } from '../execution.ts'
+import { Executor } from '../executor.ts'
+import { sampleCode, sampleRequest } from '../testing/sample-code.ts'
+import { ScriptedHost } from '../testing/scripted-host.ts'
 import {
   type ActionFixture,
   actionRequest,
@@ -145,6 +147,56 @@ describe('one action', () => {
       },
     }
     expect(resultOf(await fixture.executor.run(broken, new ScriptedActionHost()))).toMatch(/^Uncaught Error: at import/)
+  })
+})
+
+describe('import()', () => {
+  const modules = {
+    'a.js': `import { shared } from './lib/shared.js'
+      export const run = { isAction: true, isPublic: true, invokeAction: async () => {
+        const seen = []
+        const [one, two] = await Promise.all([import('./lib/one.js'), import( './lib/one.js')])
+        seen.push(one === two, one.name, one.shared === shared)
+        for (const path of ['./nowhere.js', './lib/broken.js', 'node:fs', './lib/' + 'late.js']) {
+          try { seen.push((await import(path)).name) } catch (error) { seen.push(error.message) }
+        }
+        return JSON.stringify(seen)
+      } }`,
+    'lib/one.js': `export { shared } from './shared.js'\nexport const name = 'one'`,
+    'lib/shared.js': `export const shared = {}`,
+    'lib/broken.js': `throw new TypeError('broken module')`,
+    'lib/late.js': `export const name = 'late'`,
+  }
+
+  test('loads modules of the push, each once', async () => {
+    const request = actionRequest('')
+    const outcome = await fixture.executor.run(
+      { ...request, code: sampleCode(modules, 'asChecked') },
+      new ScriptedActionHost(),
+    )
+    expect(resultOf(outcome)).toEqual([
+      true,
+      'one',
+      true,
+      "Couldn't find JavaScript module 'nowhere.js'. Did you forget to run `npx convex dev`?",
+      'broken module',
+      'Unsupported scheme (node) in node:fs',
+      'late',
+    ])
+  })
+
+  test('is refused in queries, and while modules are evaluated', async () => {
+    await using closing = new AsyncDisposableStack()
+    const queries = new Executor({ pool: fixture.pool, log: createLog({ level: 'error' }) })
+    closing.defer(() => queries.close())
+    const code = sampleCode(
+      { 'a.js': `export const f = query(async () => (await import('./b.js')).b)`, 'b.js': 'export const b = 1' },
+      'asChecked',
+    )
+    expect(await queries.execute(sampleRequest(code, 'f'), new ScriptedHost())).toMatchObject({
+      kind: 'userError',
+      message: expect.stringMatching(/^Uncaught TypeError: dynamic module import unsupported/) as unknown,
+    })
   })
 })
 

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 /** Modules that actions have their own form of: what stands for what. */
 const actionModules: readonly (readonly [from: URL, to: URL])[] = [
   [new URL('./syscalls.ts', import.meta.url), new URL('./actions/syscalls.ts', import.meta.url)],
+  [new URL('./dynamic-import.ts', import.meta.url), new URL('./actions/dynamic-import.ts', import.meta.url)],
   [new URL('./web/timers.ts', import.meta.url), new URL('./actions/timers.ts', import.meta.url)],
   [new URL('./web/streams.ts', import.meta.url), new URL('./actions/streams/streams.ts', import.meta.url)],
   [new URL('./web/crypto.ts', import.meta.url), new URL('./actions/crypto.ts', import.meta.url)],

@@ -6,7 +6,8 @@ import { defineHidden, NativeError } from '../primordials.ts'
 
 /** `body` holds bytes, one per code unit. Only what the runner itself computes is answered at once, by a text. */
 export type HostPort = (operation: string, callId: number, argsText: string, body: string) => string | undefined
-export type Answer = { readonly text: string; readonly body: string }
+/** `namespace`: of a module that was loaded. */
+export type Answer = { readonly text: string; readonly body: string; readonly namespace?: unknown }
 
 type Pending = {
   readonly operation: string
@@ -62,6 +63,12 @@ export function settle(callId: number, isOk: boolean, text: string, body: string
   pending.delete(callId)
   if (isOk) waiting.resolve({ text, body })
   else waiting.reject(toError(text))
+}
+
+/** The namespace of the module that operation `callId` has asked for. */
+export function settleModule(callId: number, namespace: unknown): void {
+  pending.get(callId)?.resolve({ text: '', body: '', namespace })
+  pending.delete(callId)
 }
 
 /** Operations under way, by the name that developers know. */
