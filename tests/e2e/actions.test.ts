@@ -130,6 +130,10 @@ describe('an action', () => {
     expect((await act('environment')).value).toBe('hello')
   })
 
+  it('loads a module when it needs it', async () => {
+    expect((await act('lazy')).value).toBe('heavy, loaded late')
+  })
+
   it('fetches, even from its own deployment', async () => {
     expect((await act('fetching')).value).toEqual({ status: 200, text: '/below/fetched' })
     expect((await act('fetching', { url: 'http://127.0.0.1:1/' })).errorMessage).toContain(

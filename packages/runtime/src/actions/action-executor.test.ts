@@ -303,6 +303,19 @@ describe('actions that share a process', () => {
     expect(resultOf(await neighbour)).toBe(1)
   }, 20_000)
 
+  test('are not held up for long by one that does not give way', async () => {
+    await using closing = new AsyncDisposableStack()
+    const shared = fixture.open({ maxRunners: 1, maxActionsPerRunner: 3, timeMs: 20_000, sharedTurnMs: 300 })
+    closing.defer(() => shared.close())
+    const gate = createDeferred<void>()
+    const host = new ScriptedActionHost({ '1.0/actions/query': () => gate.promise })
+    const neighbour = shared.run(actionRequest(`${call} await call('1.0/actions/query'); return 1`), host)
+    const looping = shared.run(actionRequest('await sleep(20); while (true) {}'), host)
+    expect(resultOf(await looping)).toBe('Function execution timed out (maximum duration: 0.3s)')
+    gate.resolve()
+    expect(resultOf(await neighbour)).toBe(1)
+  }, 20_000)
+
   test('are refused when they get no process in time', async () => {
     await using closing = new AsyncDisposableStack()
     const shared = fixture.open({ maxRunners: 1, maxActionsPerRunner: 1, patienceMs: 100 })

@@ -1,5 +1,4 @@
 import ivm from 'isolated-vm'
-import { runtimeLimits } from '../../limits.ts'
 import type { ErrorDescription } from '../../isolate-interface.ts'
 import { frameKinds } from '../../protocol.ts'
 import type { BlockingChannel } from '../../runner/blocking-channel.ts'
@@ -194,7 +193,8 @@ export class ActionRun {
 
   /** How long one turn may take: an action that shares its process has to give way. */
   #turnMs(): number {
-    return this.#isShared() ? Math.min(runtimeLimits.sharedTurnMs, this.#header.timeMs) : this.#header.timeMs
+    const { timeMs, sharedTurnMs } = this.#header
+    return this.#isShared() ? Math.min(sharedTurnMs, timeMs) : timeMs
   }
 
   #open(): Members {
