@@ -1,5 +1,5 @@
 // HTTP actions of a pushed app, at the site's address and below the API's.
-import { type IncomingMessage, request as nodeRequest } from 'node:http'
+import { Agent, type IncomingMessage, request as nodeRequest } from 'node:http'
 import { startTestServer, type TestServer, waitFor } from '@concave/testing'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { fixtureFolder } from './fixtures.ts'
@@ -134,6 +134,36 @@ describe('bodies', () => {
     await mutation(app.url, 'notes:add', { text: 'end' })
     await readUntil('end')
     expect((await reader.read()).done).toBe(true)
+  })
+
+  it('that nobody reads do not hold up the connection', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const { hostname, port } = new URL(site)
+    const send = async (path: string): Promise<string> => {
+      const request = nodeRequest({ agent, hostname, port, path, method: 'POST' })
+      const answered = new Promise<IncomingMessage>((resolve, reject) => {
+        request.once('response', resolve)
+        request.once('error', reject)
+      })
+      request.end(Buffer.alloc(2_000_000))
+      const response = await answered
+      const pieces: Buffer[] = []
+      for await (const piece of response) pieces.push(piece as Buffer)
+      return `${response.statusCode} ${Buffer.concat(pieces).toString()}`
+    }
+    for (let i = 0; i < 3; i += 1) {
+      expect(await send('/ignore')).toBe('200 not read')
+      expect(await send('/nowhere')).toBe('404 No matching routes found')
+    }
+    agent.destroy()
+  })
+
+  it('above 20 MiB are refused by who reads them', async () => {
+    const response = await fetch(`${site}/notes`, { method: 'POST', body: Buffer.alloc(21 * 1_048_576, 32) })
+    expect(response.status).toBe(500)
+    expect(((await response.json()) as { code: string }).code).toContain(
+      'The body of the request is larger than 20 MiB',
+    )
   })
 
   it('above 20 MiB are cut off', async () => {

@@ -31,7 +31,7 @@ export class NodeHttpExchange implements HttpExchange {
     this.#isHead = request.method === 'HEAD'
     const hasBody = !bodiless.has(request.method ?? 'GET') && declaresBody(request)
     if (!hasBody) request.resume()
-    this.requestBody = hasBody ? limited(new ReadableSource(request)) : undefined
+    this.requestBody = hasBody ? limited(new ReadableSource(request, { onCancel: () => request.resume() })) : undefined
     const controller = new AbortController()
     this.signal = controller.signal
     response.once('close', () => {

@@ -43,8 +43,8 @@ export function createSiteHandler(
       if (exchange.status !== undefined || response.destroyed) response.destroy()
       else await sendReply(response, errorReply(error, { log, requestId: randomBytes(8).toString('hex') }))
     } finally {
-      // What the action did not read of the body must not be taken for the next request.
-      if (!request.complete) request.resume()
+      // What the action did not read of the body is in the way of the connection's next request.
+      exchange.requestBody?.cancel()
     }
   }
   return (request, response) => {

@@ -1,4 +1,4 @@
-import { type Clock, createDeferred } from '@concave/base'
+import { type Clock, createDeferred, Internal } from '@concave/base'
 import { loadVersions } from '../call.ts'
 import { runtimeLimits } from '../limits.ts'
 import { frameKinds, type Frame } from '../protocol.ts'
@@ -124,9 +124,19 @@ export class ActionRunner {
   }
 
   #receive(frame: Frame): void {
-    const [id = '', first = '', second = '', third = '', fourth = ''] = frame.texts
-    const running = this.#running.get(id)
+    const running = this.#running.get(frame.texts[0] ?? '')
     if (running === undefined) return
+    try {
+      this.#handle(frame, running)
+    } catch (error) {
+      // No frame of a sound runner fails: this one is not to be talked to any more.
+      running.call.fail(new Internal(error))
+      this.#runner.kill()
+    }
+  }
+
+  #handle(frame: Frame, running: Running): void {
+    const [id = '', first = '', second = '', third = '', fourth = ''] = frame.texts
     switch (frame.kind) {
       case frameKinds.actionOperation:
         if (!running.call.operate(first, second, third, fourth)) this.#runner.kill()
@@ -143,7 +153,7 @@ export class ActionRunner {
         this.onChange()
         return
       default:
-        this.#runner.kill()
+        throw new Error(`Unexpected frame kind ${frame.kind} from a runner of actions.`)
     }
   }
 

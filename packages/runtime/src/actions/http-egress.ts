@@ -189,7 +189,7 @@ function toResponse(message: IncomingMessage, hop: Hop, isRedirected: boolean, s
     headers,
     url: hop.url.href,
     isRedirected,
-    body: hasBody ? new ReadableSource(decode(message), signal) : undefined,
+    body: hasBody ? new ReadableSource(decode(message), { signal }) : undefined,
   }
 }
 

@@ -7,12 +7,15 @@ const maxPieceBytes = 64 * 1024
 /** A `ByteSource` over a Node stream, which is read only when a piece is asked for. */
 export class ReadableSource implements ByteSource {
   readonly #stream: Readable
+  readonly #onCancel: () => void
   #error: Error | undefined
   #wake: () => void = () => undefined
   #rest: Uint8Array | undefined
 
-  constructor(stream: Readable, signal?: AbortSignal) {
+  /** `onCancel`: what becomes of a stream whose rest nobody wants; it is destroyed unless this says otherwise. */
+  constructor(stream: Readable, options: { readonly signal?: AbortSignal; readonly onCancel?: () => void } = {}) {
     this.#stream = stream
+    this.#onCancel = options.onCancel ?? (() => stream.destroy())
     stream.on('readable', () => this.#wake())
     stream.on('end', () => this.#wake())
     stream.on('close', () => this.#wake())
@@ -20,7 +23,7 @@ export class ReadableSource implements ByteSource {
       this.#error = error
       this.#wake()
     })
-    signal?.addEventListener('abort', () => stream.destroy(), { once: true })
+    options.signal?.addEventListener('abort', () => stream.destroy(), { once: true })
   }
 
   async read(): Promise<Uint8Array | undefined> {
@@ -35,7 +38,8 @@ export class ReadableSource implements ByteSource {
   }
 
   cancel(): void {
-    this.#stream.destroy()
+    this.#stream.removeAllListeners('readable')
+    this.#onCancel()
   }
 
   #cut(piece: Uint8Array): Uint8Array {
