@@ -59,6 +59,12 @@ export function parseServeConfig(flags: Readonly<Record<string, unknown>>): Serv
   }
 }
 
+/** Whoever can reach the server could reach its neighbours through it: unless told otherwise only a local one allows that. */
+export function allowsPrivateFetch({ host, privateFetch }: Pick<ServeConfig, 'host' | 'privateFetch'>): boolean {
+  if (privateFetch !== 'auto') return privateFetch === 'allow'
+  return host === 'localhost' || host === '::1' || /^127(\.\d+){3}$/.test(host)
+}
+
 type OptionName = keyof typeof serveOptions
 
 function read<Name extends OptionName>(

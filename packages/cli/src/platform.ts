@@ -7,7 +7,7 @@ import type { KeyVerdict } from '@concave/deployment'
 import { HttpEgress, RunnerPool } from '@concave/runtime'
 import { CommitterPool, SqliteStorage } from '@concave/storage'
 import { DeploymentHost } from './deployment-host.ts'
-import type { ServeConfig } from './options.ts'
+import { allowsPrivateFetch, type ServeConfig } from './options.ts'
 
 const pepperBytes = 32
 
@@ -50,7 +50,7 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
       'User code runs without these walls on this platform; do not run code you do not trust.',
     )
   }
-  const egress = opened.use(new HttpEgress({ allowsPrivate: allowsPrivateTargets(config) }))
+  const egress = opened.use(new HttpEgress({ allowsPrivate: allowsPrivateFetch(config) }))
   // Each needs the other: keys are looked up when the first request comes, long after both exist.
   let verify: ControlPlane['verifyDeploymentKey'] | undefined
   const deployments = new DeploymentHost({
@@ -84,12 +84,6 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
   const running = opened.move()
   const close = async (): Promise<void> => await running.disposeAsync()
   return { controlPlane, deployments, close, [Symbol.asyncDispose]: close }
-}
-
-/** Whoever can reach the server could reach its neighbours through it: unless told otherwise only a local one allows that. */
-function allowsPrivateTargets({ host, privateFetch }: ServeConfig): boolean {
-  if (privateFetch !== 'auto') return privateFetch === 'allow'
-  return host === 'localhost' || host === '::1' || host.startsWith('127.')
 }
 
 async function openControlPlane(options: {

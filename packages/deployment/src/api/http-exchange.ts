@@ -76,7 +76,10 @@ export class NodeHttpExchange implements HttpExchange {
       return
     }
     if (bytes.length > room) this.#isCut = true
-    if (!response.write(bytes.subarray(0, room))) await whenDrained(response)
+    if (response.write(bytes.subarray(0, room))) return
+    const stalled = setTimeout(() => response.destroy(), deploymentLimits.httpStallMs)
+    await whenDrained(response)
+    clearTimeout(stalled)
   }
 }
 

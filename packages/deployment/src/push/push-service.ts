@@ -15,6 +15,7 @@ import {
 } from '@concave/database'
 import type { Analyzer } from '@concave/runtime'
 import type { CodeRegistry } from '../functions/code-registry.ts'
+import { httpModulePath } from '../functions/http-routes.ts'
 import { deploymentLimits } from '../limits.ts'
 import { auditLog, type ModuleRow, modules, udfConfig } from '../records.ts'
 import { type EvaluatedPush, evaluatePush } from './push-evaluation.ts'
@@ -92,7 +93,7 @@ export class PushService {
           componentPath: '',
           args: {},
           childComponents: {},
-          httpRoutes: { httpModuleRoutes: null, mounts: [] },
+          httpRoutes: { httpModuleRoutes: evaluated.modules.get(httpModulePath)?.httpRoutes ?? null, mounts: [] },
           exports: {},
         },
         schemaChange: toSchemaChange(schema),

@@ -340,6 +340,6 @@ test('closing ends actions that run, and refuses new ones', async () => {
   running.catch(() => undefined)
   await started.promise
   await closing.close()
-  await expect(running).rejects.toThrow("Your request couldn't be completed")
+  await expect(running).rejects.toMatchObject({ code: 'ExecutorClosed' })
   await expect(closing.run(actionRequest('return 1'), host)).rejects.toMatchObject({ code: 'ExecutorClosed' })
 })

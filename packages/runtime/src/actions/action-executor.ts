@@ -22,7 +22,7 @@ export type ActionExecutorOptions = {
   readonly idleTimeoutMs?: number
 }
 
-type Waiting = { readonly call: ActionCall; readonly stopPatience: () => void }
+type Waiting = { readonly call: ActionCall; stopPatience: () => void }
 
 /** How soon to look again for a runner whose actions all wait. */
 const retryMs = 20
@@ -112,22 +112,29 @@ export class ActionExecutor {
       waiting.stopPatience()
       waiting.call.fail(closedError())
     }
-    await Promise.all(this.#runners.splice(0).map((runner) => runner.close()))
+    await Promise.all(this.#runners.splice(0).map((runner) => runner.close(closedError())))
     await Promise.all(this.#starting)
   }
 
   #enqueue(call: ActionCall): void {
-    const waiting: Waiting = {
-      call,
-      stopPatience: this.#timers.after(this.#patienceMs, () => {
-        const index = this.#queue.indexOf(waiting)
-        if (index < 0) return
-        this.#queue.splice(index, 1)
-        call.fail(this.#tooMany())
-      }),
-    }
+    const waiting: Waiting = { call, stopPatience: () => undefined }
     this.#queue.push(waiting)
+    this.#limitPatience(waiting)
     this.#pump()
+  }
+
+  /** Nobody is refused while a runner is on its way. */
+  #limitPatience(waiting: Waiting): void {
+    waiting.stopPatience = this.#timers.after(this.#patienceMs, () => {
+      const index = this.#queue.indexOf(waiting)
+      if (index < 0) return
+      if (this.#starting.size > 0) {
+        this.#limitPatience(waiting)
+        return
+      }
+      this.#queue.splice(index, 1)
+      waiting.call.fail(this.#tooMany())
+    })
   }
 
   #pump(): void {

@@ -93,12 +93,14 @@ export class ActionRunner {
     void call.outcome.catch(() => undefined).then(() => this.#end(id))
   }
 
-  /** Ends every action in it. */
+  /** Of a runner without actions. */
   kill(): void {
     this.#runner.kill()
   }
 
-  async close(): Promise<void> {
+  /** Ends every action in it with `reason`, and the process. */
+  async close(reason: unknown): Promise<void> {
+    for (const { call } of this.#running.values()) call.fail(reason)
     await this.#runner.close()
     await this.#exited.promise
   }
