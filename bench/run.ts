@@ -1,11 +1,15 @@
 /**
  * The benchmark: starts a server with the code of `npm start`, deploys `app/` with the official CLI, and drives it from
  * a process of its own on the same machine. `--brief` for CI: seconds instead of minutes, and only what must hold.
+ * Otherwise each workload also runs against a bare server without a platform, for comparison within one run.
+ * `--only=NAME` selects workloads by the start of their names, `--seconds=` and `--warmup=` say how long each runs.
  */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { cp, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { serve } from '@concave/cli'
@@ -16,14 +20,14 @@ const run = promisify(execFile)
 const here = dirname(fileURLToPath(import.meta.url))
 const root = dirname(here)
 const isBrief = process.argv.includes('--brief')
-const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice('--only='.length)
+const only = option('only')
 
 const accounts = 10_000
 const counters = 1000
 const seedStep = 1000
 const initialBalance = 1_000_000_000
-const seconds = isBrief ? 2 : 8
-const warmupSeconds = isBrief ? 1 : 2
+const seconds = Number(option('seconds') ?? (isBrief ? 2 : 8))
+const warmupSeconds = Number(option('warmup') ?? (isBrief ? 1 : 2))
 
 type Workload = Omit<LoadRequest, 'url' | 'seconds' | 'warmupSeconds'> & { readonly name: string }
 
@@ -46,32 +50,60 @@ const server = await serve({
   logLevel: 'warn',
 })
 let isWrong = false
+let bare: { readonly url: string; readonly stop: () => void } | undefined
 try {
   const url = await deploy()
   await seed(url)
+  if (!isBrief) bare = await startBareServer()
   for (const { name, ...workload } of workloads) {
     if (only !== undefined && !name.startsWith(only)) continue
-    const before = await observe(url)
-    const cpuBefore = await serverCpuMicros()
-    const result = await load({ ...workload, url, seconds, warmupSeconds })
-    const cpuPerCall = ((await serverCpuMicros()) - cpuBefore) / result.answered
-    const after = await observe(url)
-    const problem = check(workload, result, before, after)
-    isWrong ||= problem !== undefined
-    const rate = Math.round(result.perSecond).toLocaleString('en')
-    const latency = `p50 ${result.p50Ms.toFixed(2)} ms, p99 ${result.p99Ms.toFixed(2)} ms`
-    const cpu = `${Math.round(cpuPerCall)} µs CPU`
-    console.log(
-      [name.padEnd(32), `${rate.padStart(8)}/s`, latency, cpu, `failed ${result.failed}`, problem ?? 'consistent'].join(
-        '   ',
-      ),
-    )
+    const own = await measure(name, workload, url)
+    if (bare === undefined) continue
+    const ceiling = await measure('  bare server', workload, bare.url)
+    console.log(`  ${(own / ceiling).toFixed(2)} × the bare server`)
   }
 } finally {
+  bare?.stop()
   await server.close()
   await rm(folder, { recursive: true, force: true })
 }
 process.exitCode = isWrong ? 1 : 0
+
+/** Runs one workload, prints a line, returns calls per second. */
+async function measure(name: string, workload: Omit<Workload, 'name'>, url: string): Promise<number> {
+  const before = await observe(url)
+  const cpuBefore = await serverCpuMicros()
+  const result = await load({ ...workload, url, seconds, warmupSeconds })
+  const cpuPerCall = ((await serverCpuMicros()) - cpuBefore) / result.answered
+  const problem = check(workload, result, before, await observe(url))
+  isWrong ||= problem !== undefined
+  const rate = Math.round(result.perSecond).toLocaleString('en')
+  console.log(
+    [
+      name.padEnd(32),
+      `${rate.padStart(8)}/s`,
+      `p50 ${result.p50Ms.toFixed(2)} ms, p99 ${result.p99Ms.toFixed(2)} ms`,
+      `${Math.round(cpuPerCall)} µs CPU`,
+      `failed ${result.failed}`,
+      problem ?? 'consistent',
+    ].join('   '),
+  )
+  return result.perSecond
+}
+
+async function startBareServer(): Promise<{ readonly url: string; readonly stop: () => void }> {
+  const args = [join(here, 'bare-server.ts'), join(folder, 'bare.sqlite'), accounts, counters, initialBalance].map(
+    String,
+  )
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
+  return { url: line, stop: () => void child.kill() }
+}
+
+function option(name: string): string | undefined {
+  const prefix = `--${name}=`
+  return process.argv.find((argument) => argument.startsWith(prefix))?.slice(prefix.length)
+}
 
 async function deploy(): Promise<string> {
   const { bootstrap } = server

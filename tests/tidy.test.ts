@@ -13,6 +13,7 @@ const levels: Readonly<Record<string, number>> = {
   base: 0,
   values: 0,
   storage: 1,
+  blobs: 1,
   protocol: 1,
   database: 2,
   runtime: 3,

@@ -130,6 +130,15 @@ describe('an action', () => {
     expect((await act('environment')).value).toBe('hello')
   })
 
+  it('stores files and reads them', async () => {
+    expect((await act('storing', { text: 'kept' })).value).toEqual({
+      text: 'kept',
+      type: 'text/plain',
+      served: 'kept',
+      isGone: true,
+    })
+  })
+
   it('loads a module when it needs it', async () => {
     expect((await act('lazy')).value).toBe('heavy, loaded late')
   })

@@ -62,6 +62,74 @@ describe('convex run', () => {
     expect(failed.stderr).toContain('• counters:readInternally')
   })
 
+  describe('--inline-query', () => {
+    const run = async (source: string) => (await app.cli.succeed('run', '--inline-query', source)).stdout
+    beforeAll(async () => {
+      for (const rank of [1, 2, 3]) await mutation(app.url, 'items:add', { shelf: 'inline', rank, label: `n${rank}` })
+    })
+
+    it('evaluates an expression', async () => {
+      const source = `await ctx.db.query('items').withIndex('by_shelf', (q) => q.eq('shelf', 'inline').gt('rank', 1)).order('desc').collect()`
+      const documents = JSON.parse(await run(source)) as unknown[]
+      expect(documents).toMatchObject([
+        { rank: 3, label: 'n3' },
+        { rank: 2, label: 'n2' },
+      ])
+    })
+
+    it('runs statements, shows what they log, and every kind of value', async () => {
+      const source = `
+        const query = ctx.db.query('items').filter((q) => q.and(q.eq(q.field('shelf'), 'inline'), q.not(q.eq(q.field('rank'), 2))))
+        const first = await query.first()
+        console.log('first', first.rank)
+        const ids = []
+        for await (const { _id } of query) ids.push(_id)
+        const page = await query.paginate({ numItems: 1, cursor: null })
+        return {
+          isSame: (await ctx.db.get(ids[0])).label === first.label && (await ctx.db.get('items', ids[1])).rank === 3,
+          none: await ctx.db.query('items').withIndex('by_shelf', (q) => q.eq('shelf', 'none')).unique(),
+          two: (await query.take(5)).length, page: page.page.length, isDone: page.isDone,
+          id: ctx.db.normalizeId('items', ids[0]) === ids[0], who: await ctx.auth.getUserIdentity(),
+          nested: await ctx.runQuery('items:range', { shelf: 'inline' }),
+          big: 2n ** 62n, bytes: new Uint8Array([1, 2]).buffer, zero: -0, gone: undefined,
+        }`
+      const done = await app.cli.succeed('run', '--inline-query', source)
+      expect(done.stderr).toContain("[LOG] 'first' 1")
+      expect(JSON.parse(done.stdout)).toEqual({
+        isSame: true,
+        none: null,
+        two: 2,
+        page: 1,
+        isDone: false,
+        id: true,
+        who: null,
+        nested: [1, 2, 3],
+        big: { $integer: 'AAAAAAAAAEA=' },
+        bytes: { $bytes: 'AQI=' },
+        zero: { $float: 'AAAAAAAAAIA=' },
+      })
+    })
+
+    it('takes a whole module', async () => {
+      const source = `const shelf = 'inline'
+        export default internalQuery(async (ctx) => (await ctx.db.query('items').collect()).filter((item) => item.shelf === shelf).length)`
+      expect((await run(source)).trim()).toBe('3')
+    })
+
+    it.each([
+      ['a function that throws', `throw new Error('no ' + 1)`, 'Uncaught Error: no 1'],
+      ['text that is no JavaScript', 'const = 1', 'Unexpected token'],
+      ['a write', `await ctx.db.insert('items', {})`, 'ctx.db.insert is not a function'],
+      ['another import', `import { x } from './items.js'; export default query(() => x)`, 'x'],
+      ['two of what should be unique', `await ctx.db.query('items').unique()`, 'more than one result from table items'],
+    ])('tells of %s', async (_what, source, says) => {
+      const failed = await app.cli.run('run', '--inline-query', source)
+      expect(failed.exitCode).toBe(1)
+      expect(failed.stderr).toContain('Query failed')
+      expect(failed.stderr).toContain(says)
+    })
+  })
+
   it('says which argument is wrong', async () => {
     const failed = await app.cli.run('run', 'counters:add', '{"name":"run","amount":"3"}')
     expect(failed.exitCode).toBe(1)
@@ -220,7 +288,10 @@ describe('admin-key create', () => {
 describe('a key that does not fit', () => {
   it.each([
     ['data'],
+    ['env', 'list'],
+    ['logs'],
     ['run', 'version:current'],
+    ['run', 'version:current', '--watch'],
     ['env', 'set', 'GREETING', 'changed'],
     ['deploy', '--typecheck', 'disable'],
   ])('ends convex %s with the reason', async (...args) => {
@@ -229,6 +300,8 @@ describe('a key that does not fit', () => {
     const refused = await (await openCli(app.app, access)).run(...args)
     expect(refused.exitCode).toBe(1)
     expect(refused.stderr).toContain(message)
+    // No stack trace.
+    expect(refused.stderr).not.toMatch(/^ +at /m)
     expect(await query(app.url, 'outcomes:greeting')).toBe('self')
   })
 

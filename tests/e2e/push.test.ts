@@ -162,6 +162,35 @@ describe('convex deploy', () => {
     expect(await query(url, 'version:current')).toBe('first')
   })
 
+  it('says with --dry-run which document a new schema would not take', async () => {
+    const { app, cli } = subject
+    const schema = await app.read('convex/schema.ts')
+    expect(schema).toContain('rank: v.number()')
+    await app.write({ 'convex/schema.ts': schema.replace('rank: v.number()', 'rank: v.string()') })
+    const refused = await cli.run('deploy', '--dry-run', '--typecheck', 'disable')
+    await app.write({ 'convex/schema.ts': schema })
+    expect(refused.exitCode).toBe(1)
+    expect(refused.stderr).toContain('Schema validation failed.')
+    expect(refused.stderr).toMatch(/Document with ID "\w+" in table "items" does not match the schema/)
+    expect(refused.stderr).toContain('Path: .rank')
+  })
+
+  it('asks before it drops an index of a large table, and counts by one request', async () => {
+    const { app, project, url } = subject
+    await using proxy = await openRecordingProxy(url)
+    const access = { CONVEX_MIN_DOCUMENTS_FOR_INDEX_DELETE_WARNING: '1' }
+    const careful = await openCli(app, { ...selfHostedAccess(proxy.url, project.deployKey), ...access })
+    const schema = await app.read('convex/schema.ts')
+    await app.write({ 'convex/schema.ts': schema.replace(".index('by_shelf', ['shelf', 'rank'])", '') })
+    const refused = await careful.run('deploy', '--typecheck', 'disable')
+    await app.write({ 'convex/schema.ts': schema })
+    expect(refused.exitCode).toBe(1)
+    expect(refused.stderr).toMatch(/will delete the following index[^]*items\.by_shelf/)
+    const paths = proxy.requests.map(({ path }) => path)
+    expect(paths).toContain('/api/deploy2/evaluate_schema')
+    expect(paths).not.toContain('/api/deploy2/evaluate_push')
+  })
+
   it('changes indexes, filling new ones from the documents there are', async () => {
     const { app, cli, url } = subject
     const schema = await app.read('convex/schema.ts')
@@ -308,13 +337,6 @@ describe('a push that fails', () => {
       what: '"use node"',
       files: { 'convex/node.ts': `'use node'\n${functionPrelude}export const call = action(async () => 1)\n` },
       says: 'The module node.js says "use node"',
-    },
-    {
-      what: 'an auth provider',
-      files: {
-        'convex/auth.config.ts': `export default { providers: [{ domain: 'https://issuer.test', applicationID: 'app' }] }`,
-      },
-      says: 'convex/auth.config names an auth provider',
     },
   ])('refuses $what by name', async ({ files: changes, says }) => {
     const text = await fail(changes)

@@ -5,6 +5,7 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, type Log, NotFound, type Random } from '@concave/base'
+import { DiskBlobs } from '@concave/blobs'
 import type { DeploymentType, DeploymentUrls, Provisioner } from '@concave/control-plane'
 import { Deployment, type KeyVerifier } from '@concave/deployment'
 import { errorReply, sendReply } from '@concave/http'
@@ -31,6 +32,8 @@ const idleCheckMs = 30_000
 
 const manifestFile = 'deployment.json'
 const databaseFile = 'data.sqlite'
+/** Contents of stored files. */
+const filesFolder = 'files'
 
 export class DeploymentHost implements Provisioner {
   readonly #folder: string
@@ -225,6 +228,7 @@ export class DeploymentHost implements Provisioner {
       siteUrl,
       isRedacted: type === 'prod',
       storage: new SqliteStorage({ path: join(this.#folder, name, databaseFile), pool: committers }),
+      blobs: await DiskBlobs.open({ folder: join(this.#folder, name, filesFolder) }),
       keys: this.#keysOf(name),
       runners,
       egress,

@@ -85,6 +85,16 @@ export class Budget {
     this.#add(false, 'scheduledFunctionArgsBytes', argsBytes)
   }
 
+  writeFile(bytes: number): void {
+    this.#add(false, 'filesWritten', 1)
+    this.#add(false, 'fileWriteBytes', bytes)
+  }
+
+  readFile(bytes: number): void {
+    this.#add(false, 'filesRead', 1)
+    this.#add(false, 'fileReadBytes', bytes)
+  }
+
   #add(isSystem: boolean, metric: Metric, amount: number): void {
     const used = isSystem ? this.#usedBySystem : this.#used
     used[metric] += amount
@@ -106,6 +116,10 @@ const metricNames: readonly Metric[] = [
   'bytesWritten',
   'functionsScheduled',
   'scheduledFunctionArgsBytes',
+  'filesWritten',
+  'fileWriteBytes',
+  'filesRead',
+  'fileReadBytes',
 ]
 
 const help =
@@ -134,6 +148,14 @@ export function exceeded(metric: Metric, limit: number): BadRequest {
         'ScheduledFunctionsArgumentsTooLarge',
         `Too large total size of the arguments of scheduled functions from this mutation (limit: ${limit} bytes)`,
       )
+    case 'filesWritten':
+      return new BadRequest('TooManyFilesWritten', `Too many files written ${run} (limit: ${limit})`)
+    case 'fileWriteBytes':
+      return new BadRequest('TooManyFileBytesWritten', `Too many bytes of files written ${run} (limit: ${limit} bytes)`)
+    case 'filesRead':
+      return new BadRequest('TooManyFilesRead', `Too many files read ${run} (limit: ${limit})`)
+    case 'fileReadBytes':
+      return new BadRequest('TooManyFileBytesRead', `Too many bytes of files read ${run} (limit: ${limit} bytes)`)
   }
 }
 
@@ -146,5 +168,9 @@ function createCounts(): Record<Metric, number> {
     bytesWritten: 0,
     functionsScheduled: 0,
     scheduledFunctionArgsBytes: 0,
+    filesWritten: 0,
+    fileWriteBytes: 0,
+    filesRead: 0,
+    fileReadBytes: 0,
   }
 }

@@ -13,7 +13,17 @@
  */
 import { randomUUID } from 'node:crypto'
 import { assert, createDeferred, Overloaded, type Clock, type Deferred, type Log } from '@concave/base'
-import type { BulkRow, Commit, DocumentWrite, Head, IndexKey, IndexWrite, Storage, Ts } from '@concave/storage'
+import type {
+  BulkRow,
+  Commit,
+  DocumentWrite,
+  Head,
+  IndexKey,
+  IndexWrite,
+  PruneBounds,
+  Storage,
+  Ts,
+} from '@concave/storage'
 import { CommitConflict, CommitterClosed, CommitterFailed, OutOfRetention } from './commit-errors.ts'
 import { CachedSnapshot } from './cached-snapshot.ts'
 import { commitQueueLimits, readCacheLimits } from './limits.ts'
@@ -107,7 +117,7 @@ export class Committer {
     this.#log = deps.log.child({ room: 'database:committer' })
     this.#newBatchId = deps.newBatchId ?? randomUUID
     this.#limits = deps.queueLimits ?? commitQueueLimits
-    this.#overlay = new Overlay(head.ts)
+    this.#overlay = new Overlay(head.ts, () => deps.storage.heldTs)
     this.#cache = new ReadCache({ maxBytes: deps.readCacheBytes ?? readCacheLimits.maxBytes, startTs: head.ts })
     this.#writeLog = new WriteLog({ clock: deps.clock, startTs: head.ts })
     this.#head = head
@@ -148,6 +158,12 @@ export class Committer {
     } finally {
       this.#cache.forgetIndexes(new Set(rows.map(({ index }) => index)))
     }
+  }
+
+  /** See `Storage.prune`. */
+  async prune(bounds: PruneBounds, maxRows: number): Promise<{ readonly done: boolean }> {
+    this.#overlay.rebase()
+    return await this.#storage.prune(bounds, maxRows)
   }
 
   /**

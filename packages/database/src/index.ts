@@ -24,6 +24,13 @@ export {
   type IndexJson,
   type StartedSchemaPush,
 } from './schema-push.ts'
+export { SchemaDryRun } from './schema-dry-run.ts'
+export {
+  evaluateSchema,
+  type IndexPrediction,
+  type SchemaEvaluation,
+  type TablePrediction,
+} from './schema-evaluation.ts'
 export { getSchemaProgress, waitForSchema, type SchemaProgress } from './schema-progress.ts'
 export { SchemaWorker } from './schema-worker.ts'
 export { RetentionWorker } from './retention-worker.ts'

@@ -32,3 +32,10 @@ export const readCacheLimits = {
   /** How many index writes are remembered to tell whether a page that was just read is still the newest. */
   maxRecentIndexWrites: 1024,
 } as const
+
+/** What the overlay keeps although storage has it, so that storage can be read from a snapshot that it holds. */
+export const overlayLimits = {
+  maxLandedBytes: 1_048_576,
+  /** What a document or an index entry counts beside its own size. */
+  writeOverheadBytes: 256,
+} as const

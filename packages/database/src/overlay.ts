@@ -1,12 +1,14 @@
 /**
  * Commits that are applied but may not be in storage yet, as versions laid over what storage holds.
  *
- * A read at `at` captures the newest ts known to be in storage, its base B ≤ `at`, reads storage as of B and lays the
- * versions in (B, `at`] over that. So it does not matter whether some of those have landed in the meantime. Versions are
- * forgotten once they have landed and no read whose base is older is under way; such a read pins its base.
+ * A read at `at` captures a ts that is known to be in storage, its base B ≤ `at`, reads storage as of B and lays the
+ * versions in (B, `at`] over that. So it does not matter whether some of those have landed in the meantime. While storage
+ * holds a snapshot, the base stays there: reading from it is much cheaper than opening a new one. Versions are forgotten
+ * once the base has passed them and no read whose base is older is under way; such a read pins its base.
  */
 import { assert } from '@concave/base'
 import type { Commit, DocumentWrite, IndexId, IndexWrite, KeyRange, Tablet, Ts } from '@concave/storage'
+import { overlayLimits } from './limits.ts'
 import { VersionedMap, type Order } from './versioned-map.ts'
 
 export type DocumentVersion = Pick<DocumentWrite, 'text' | 'size' | 'id'> & { readonly ts: Ts }
@@ -29,9 +31,17 @@ export class Overlay {
   /** Bases of reads under way, ascending: the base never goes back. */
   readonly #pins: Pin[] = []
   #landedTs: Ts
+  /** Base of reads that begin now; at most `#landedTs`. */
+  #baseTs: Ts
+  readonly #heldTs: () => Ts | undefined
+  /** Of the commits not yet forgotten. */
+  #sizeBytes = 0
 
-  constructor(landedTs: Ts) {
+  /** `heldTs`: the snapshot that storage holds, see `Storage`. */
+  constructor(landedTs: Ts, heldTs: () => Ts | undefined) {
     this.#landedTs = landedTs
+    this.#baseTs = landedTs
+    this.#heldTs = heldTs
   }
 
   /** Newest commit that storage is known to hold, with all before it. */
@@ -50,18 +60,26 @@ export class Overlay {
     }
     for (const { index, key, id, present } of indexes) getOrCreate(this.#entries, index).add(key, { ts, id, present })
     this.#commits.push({ ts, documents, indexes })
+    this.#sizeBytes += sizeOf(documents, indexes)
   }
 
   /** Storage holds everything up to `ts`. */
   land(ts: Ts): void {
     assert(ts >= this.#landedTs, 'Storage does not lose commits.')
     this.#landedTs = ts
-    this.#forget()
+    if (this.#heldTs() === undefined || this.#sizeBytes > overlayLimits.maxLandedBytes) this.#rebase(ts)
+  }
+
+  /** Moves the base up to all that has landed. To be called before storage forgets what lies below. */
+  rebase(): void {
+    this.#rebase(this.#landedTs)
   }
 
   /** Opens a read as of `at`. */
   pin(at: Ts): PinnedWindow {
-    const base = at < this.#landedTs ? at : this.#landedTs
+    const heldTs = this.#heldTs() ?? this.#landedTs
+    if (heldTs > this.#baseTs) this.#rebase(heldTs < this.#landedTs ? heldTs : this.#landedTs)
+    const base = at < this.#baseTs ? at : this.#baseTs
     if (base === at) return { base, at, release: () => undefined }
     let pin = this.#pins.at(-1)
     if (pin?.base !== base) {
@@ -109,12 +127,18 @@ export class Overlay {
     this.#forget()
   }
 
+  #rebase(ts: Ts): void {
+    this.#baseTs = ts
+    this.#forget()
+  }
+
   #forget(): void {
-    const until = this.#pins[0]?.base ?? this.#landedTs
+    const until = this.#pins[0]?.base ?? this.#baseTs
     let count = 0
     for (const commit of this.#commits) {
       if (commit.ts > until) break
       this.#drop(commit)
+      this.#sizeBytes -= sizeOf(commit.documents, commit.indexes)
       count += 1
     }
     if (count > 0) this.#commits = this.#commits.slice(count)
@@ -124,6 +148,12 @@ export class Overlay {
     for (const { tablet, id } of documents) dropVersion(this.#documents, tablet, id, ts)
     for (const { index, key } of indexes) dropVersion(this.#entries, index, key, ts)
   }
+}
+
+function sizeOf(documents: Commit['documents'], indexes: Commit['indexes']): number {
+  let sizeBytes = (documents.length + indexes.length) * overlayLimits.writeOverheadBytes
+  for (const { size } of documents) sizeBytes += size
+  return sizeBytes
 }
 
 function getOrCreate<V extends { readonly ts: Ts }>(

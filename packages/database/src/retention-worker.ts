@@ -78,7 +78,7 @@ export class RetentionWorker {
       indexes,
     }
     for (let done = false; !done && !this.#isStopped;) {
-      ;({ done } = await database.storage.prune(bounds, maxRowsPerCall))
+      ;({ done } = await database.committer.prune(bounds, maxRowsPerCall))
       await new Promise(setImmediate)
     }
     if (this.#isStopped || (tablets.length === 0 && indexes.length === 0)) return

@@ -95,7 +95,7 @@ type Planned = {
 type Creation = { readonly name: string; readonly tableName: string; readonly definition: IndexDefinition }
 
 /** What a schema means for the indexes that exist. */
-type Plan = {
+export type Plan = {
   /** Wanted and not there in any form. */
   readonly create: readonly Creation[]
   /** Pending, to serve once the push is finished; `isNew`: not a staged one of the active schema. */
@@ -112,7 +112,7 @@ type Plan = {
   readonly redundant: readonly Planned[]
 }
 
-function planIndexes(tx: Transaction, schema: SchemaDefinition | undefined): Plan {
+export function planIndexes(tx: Transaction, schema: SchemaDefinition | undefined): Plan {
   const plan = { create: [], enable: [], disable: [], stage: [], keepStaged: [], remove: [], redundant: [] } as {
     -readonly [K in keyof Plan]: Plan[K][number][]
   }
@@ -178,7 +178,7 @@ function stagedNames(schema: LoadedSchema): ReadonlySet<string> {
 function toDiff(plan: Plan): IndexDiff {
   return {
     added_indexes: [
-      ...plan.create.map(({ name, definition }) => toJson(name, definition.fields, definition.staged)),
+      ...plan.create.map(({ name, definition }) => indexToJson(name, definition.fields, definition.staged)),
       ...plan.enable.filter(({ isNew }) => isNew).map((planned) => plannedJson(planned, false)),
       ...plan.stage.map((planned) => plannedJson(planned, true)),
     ],
@@ -189,10 +189,10 @@ function toDiff(plan: Plan): IndexDiff {
 }
 
 function plannedJson({ name, entry }: Planned, staged: boolean): IndexJson {
-  return toJson(name, entry.fields, staged)
+  return indexToJson(name, entry.fields, staged)
 }
 
-function toJson(name: string, fields: readonly string[], staged: boolean): IndexJson {
+export function indexToJson(name: string, fields: readonly string[], staged: boolean): IndexJson {
   return { name, type: 'database', fields: [...fields, '_creationTime'], ...(staged ? { staged } : {}) }
 }
 

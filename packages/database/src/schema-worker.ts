@@ -216,8 +216,7 @@ export class SchemaWorker {
 
   /** Marks the schema failed, unless the document has been mended meanwhile (false) or the push is over. */
   async #fail(table: TableEntry, schema: LoadedSchema, text: string): Promise<boolean> {
-    const id = (parseValue(text) as ValueObject)['_id']
-    assert(typeof id === 'string', 'a stored document has an id')
+    const id = idOf(parseValue(text) as ValueObject)
     const { value } = await this.#database.mutate('system:schemaValidation', async (tx) => {
       const current = findPending(tx, schema)
       if (current === undefined) return true
@@ -229,7 +228,7 @@ export class SchemaWorker {
       if (error === undefined) return false
       await setSchemaState(tx, current, {
         state: 'failed',
-        error: `Document with ID "${id}" in table "${table.name}" does not match the schema: ${error}`,
+        error: describeViolation(id, table.name, error),
         tableName: table.name,
       })
       await deleteProgress(tx, current)
@@ -251,8 +250,19 @@ export class SchemaWorker {
   }
 }
 
+export function idOf(document: ValueObject): string {
+  const id = document['_id']
+  assert(typeof id === 'string', 'a stored document has an id')
+  return id
+}
+
+/** The text for the developer (database.md §4.6); `error` says what is wrong with the document. */
+export function describeViolation(id: string, tableName: string, error: string): string {
+  return `Document with ID "${id}" in table "${tableName}" does not match the schema: ${error}`
+}
+
 /** Tables whose documents may not match: those the active schema does not hold to something at least as strict. */
-function tablesToWalk(catalog: Catalog, schema: LoadedSchema): readonly TableEntry[] {
+export function tablesToWalk(catalog: Catalog, schema: LoadedSchema): readonly TableEntry[] {
   if (!schema.schemaValidation) return []
   const { active } = catalog.schemas(schema.namespace)
   const tables: TableEntry[] = []
@@ -276,7 +286,7 @@ async function deleteProgress(tx: Transaction, schema: LoadedSchema): Promise<vo
   if (row !== null) await validations.delete(tx, row._id)
 }
 
-function tableNumbers(catalog: Catalog, namespace: string): TableNumbers {
+export function tableNumbers(catalog: Catalog, namespace: string): TableNumbers {
   return {
     numberOf: (name) => catalog.findTable(namespace, name)?.number,
     nameOf: (number) => {

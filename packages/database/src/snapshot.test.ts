@@ -82,7 +82,7 @@ describe('a snapshot', () => {
         const known = b % (stored + 1)
         const storage = new MemoryStorage()
         await storage.append(await storage.open(), 'batch', commits.slice(0, stored))
-        const overlay = new Overlay(0n)
+        const overlay = new Overlay(0n, () => undefined)
         for (const commit of commits) overlay.apply(commit)
         overlay.land(BigInt(known))
         expect(overlay.commitCount).toBe(commits.length - known)
@@ -128,7 +128,7 @@ describe('the overlay', () => {
   }
 
   test('forgets what has landed once no read with an older base is under way', () => {
-    const overlay = new Overlay(0n)
+    const overlay = new Overlay(0n, () => undefined)
     for (const commit of commits) overlay.apply(commit)
     const first = overlay.pin(2n)
     const second = overlay.pin(3n)
@@ -149,8 +149,44 @@ describe('the overlay', () => {
     expect(valuesIn(overlay, 0n, 3n)).toEqual([undefined, undefined])
   })
 
+  test('stays at the snapshot that storage holds, so far as it has landed, until there is too much', () => {
+    let heldTs: Ts | undefined = 1n
+    const overlay = new Overlay(0n, () => heldTs)
+    for (const commit of commits) overlay.apply(commit)
+    const baseOf = (at: Ts): Ts => {
+      const { base, release } = overlay.pin(at)
+      release()
+      return base
+    }
+    overlay.land(2n)
+    expect([baseOf(3n), baseOf(1n), overlay.commitCount]).toEqual([1n, 1n, 2])
+    heldTs = 3n
+    expect([baseOf(3n), overlay.commitCount]).toEqual([2n, 1])
+    heldTs = undefined
+    overlay.land(3n)
+    expect([baseOf(3n), overlay.commitCount]).toEqual([3n, 0])
+    heldTs = 3n
+    const size = 400_000
+    for (const ts of [4n, 5n, 6n]) {
+      overlay.apply({
+        ts,
+        documents: [{ tablet: table, id: idOf(9), prevTs: null, text: '{}', size }],
+        indexes: [],
+        touched: [],
+        source: 'test',
+      })
+      overlay.land(ts)
+    }
+    expect([baseOf(6n), overlay.commitCount]).toEqual([6n, 0])
+    overlay.apply({ ts: 7n, documents: [], indexes: [], touched: [], source: 'test' })
+    heldTs = 6n
+    overlay.land(7n)
+    overlay.rebase()
+    expect([baseOf(7n), overlay.commitCount]).toEqual([7n, 0])
+  })
+
   test('a snapshot below what has landed needs nothing of it', () => {
-    const overlay = new Overlay(0n)
+    const overlay = new Overlay(0n, () => undefined)
     for (const commit of commits) overlay.apply(commit)
     overlay.land(2n)
     const window = overlay.pin(1n)

@@ -54,7 +54,14 @@ export const systemTables: readonly SystemTable[] = [
       { name: 'by_completed_ts', fields: ['completedTs'] },
     ],
   },
-  { name: '_file_storage', number: 540, indexes: [{ name: 'by_storage_id', fields: ['storageId'] }] },
+  {
+    name: '_file_storage',
+    number: 540,
+    indexes: [
+      { name: 'by_storage_id', fields: ['storageId'] },
+      { name: 'by_storage_key', fields: ['storageKey'] },
+    ],
+  },
   { name: '_component_definitions', number: 543, indexes: [] },
   { name: '_components', number: 544, indexes: [] },
   { name: '_function_handles', number: 545, indexes: [] },
@@ -70,6 +77,8 @@ export const systemTables: readonly SystemTable[] = [
   { name: '_index_backfills', number: 548, indexes: [{ name: 'by_index_id', fields: ['indexId'] }] },
   { name: '_schema_validation_progress', number: 549, indexes: [{ name: 'by_schema_id', fields: ['schemaId'] }] },
   { name: '_scheduled_job_args', number: 550, indexes: [] },
+  // Tables that only Concave has are numbered from 640, out of the way of the official ones.
+  { name: '_signing_keys', number: 640, indexes: [] },
 ]
 
 /** Tables that functions see through `db.system`, and the tables behind them (same number). */

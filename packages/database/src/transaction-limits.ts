@@ -34,6 +34,10 @@ export type TransactionLimits = {
   readonly bytesWritten: number
   readonly functionsScheduled: number
   readonly scheduledFunctionArgsBytes: number
+  readonly filesWritten: number
+  readonly fileWriteBytes: number
+  readonly filesRead: number
+  readonly fileReadBytes: number
 }
 
 export const defaultTransactionLimits: TransactionLimits = {
@@ -44,6 +48,11 @@ export const defaultTransactionLimits: TransactionLimits = {
   bytesWritten: 16 * 1024 * 1024,
   functionsScheduled: 1000,
   scheduledFunctionArgsBytes: 16 * 1024 * 1024,
+  // Contents of files that the function itself holds: no number is published, so those of documents.
+  filesWritten: 1000,
+  fileWriteBytes: 16 * 1024 * 1024,
+  filesRead: 1000,
+  fileReadBytes: 16 * 1024 * 1024,
 }
 
 /** System tables have a budget of their own. */
@@ -55,4 +64,8 @@ export const systemTransactionLimits: TransactionLimits = {
   bytesWritten: 128 * 1024 * 1024,
   functionsScheduled: Number.MAX_SAFE_INTEGER,
   scheduledFunctionArgsBytes: Number.MAX_SAFE_INTEGER,
+  filesWritten: Number.MAX_SAFE_INTEGER,
+  fileWriteBytes: Number.MAX_SAFE_INTEGER,
+  filesRead: Number.MAX_SAFE_INTEGER,
+  fileReadBytes: Number.MAX_SAFE_INTEGER,
 }

@@ -1,3 +1,4 @@
+import { Unauthenticated } from '@concave/base'
 import { expect, test } from 'vitest'
 import { Access, type AdminIdentity, requireWrite } from './access.ts'
 
@@ -8,6 +9,10 @@ const badKeyMessage =
 const seen: string[] = []
 const access = new Access({
   deploymentName: 'my-deployment',
+  verifyUserToken: async (token) => {
+    if (token !== 'jwt') throw new Unauthenticated('InvalidAuthHeader', 'Could not read the token.')
+    return { kind: 'user', attributes: { tokenIdentifier: 'i|s' }, expiresAtMs: undefined }
+  },
   keys: {
     verify: async (presented) => {
       seen.push(presented)
@@ -37,6 +42,13 @@ test('reads the user to act as from behind the key', async () => {
   })
 })
 
+test('a read-only key cannot act as a user', async () => {
+  const actingAs = { issuer: 'https://a', subject: 's' }
+  const refused = { status: 403, code: 'OperationNotPermitted' }
+  await expect(access.identify(`Convex reader:${encode(actingAs)}`)).rejects.toMatchObject(refused)
+  await expect(access.authenticate({ kind: 'admin', key: 'reader', actingAs })).rejects.toMatchObject(refused)
+})
+
 test('a caller without a header is anonymous where functions are called, and refused where admins are', async () => {
   expect(await access.identify(undefined)).toEqual({ kind: 'anonymous' })
   await expect(access.requireAdmin(undefined)).rejects.toMatchObject({
@@ -54,9 +66,16 @@ test("an unknown key is 401, another deployment's 403, both BadDeployKey", async
   await expect(access.requireAdmin('Convex good', 'other')).rejects.toMatchObject({ status: 403, ...refused })
 })
 
-test('other schemes and user tokens get a code that says what to do', async () => {
+test('a bearer token makes a user, on HTTP and on the socket', async () => {
+  const user = { kind: 'user', attributes: { tokenIdentifier: 'i|s' } }
+  expect(await access.identify('Bearer jwt')).toMatchObject(user)
+  expect(await access.identify('bearer  jwt ')).toMatchObject(user)
+  expect(await access.authenticate({ kind: 'user', token: 'jwt' })).toMatchObject(user)
+  await expect(access.identify('Bearer')).rejects.toMatchObject({ status: 401, code: 'InvalidAuthHeader' })
+})
+
+test('other schemes get a code that says what to do', async () => {
   await expect(access.identify('Basic abc')).rejects.toMatchObject({ status: 400, code: 'InvalidHeaderFailure' })
-  await expect(access.identify('Bearer jwt')).rejects.toMatchObject({ status: 401, code: 'NoAuthProvider' })
 })
 
 test('a read-only key cannot write', async () => {

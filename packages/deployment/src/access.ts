@@ -2,6 +2,7 @@
 import { BadRequest, Forbidden, Unauthenticated } from '@concave/base'
 import { anonymous, type Identity, type UserAttributes } from '@concave/protocol'
 import type { AuthToken } from '@concave/sync'
+import type { VerifyUserToken } from './auth/user-tokens.ts'
 
 /** What the control plane (or the launcher) says about a presented admin or deploy key. */
 export type KeyVerdict =
@@ -18,10 +19,16 @@ export interface KeyVerifier {
 export class Access {
   readonly #deploymentName: string
   readonly #keys: KeyVerifier
+  readonly #verifyUserToken: VerifyUserToken
 
-  constructor(deps: { readonly deploymentName: string; readonly keys: KeyVerifier }) {
+  constructor(deps: {
+    readonly deploymentName: string
+    readonly keys: KeyVerifier
+    readonly verifyUserToken: VerifyUserToken
+  }) {
     this.#deploymentName = deps.deploymentName
     this.#keys = deps.keys
+    this.#verifyUserToken = deps.verifyUserToken
   }
 
   /** For the sync protocol. Throws a PlatformError of status 400, 401 or 403. */
@@ -30,7 +37,7 @@ export class Access {
       case 'none':
         return anonymous
       case 'user':
-        throw noAuthProvider()
+        return await this.#verifyUserToken(token.token)
       case 'admin':
         return await this.#admin(token.key, readUserAttributes(token.actingAs))
     }
@@ -45,7 +52,7 @@ export class Access {
       case 'convex':
         return await this.#adminFromHeader(credential)
       case 'bearer':
-        throw noAuthProvider()
+        return await this.#verifyUserToken(credential)
       default:
         throw new BadRequest(
           'InvalidHeaderFailure',
@@ -75,6 +82,7 @@ export class Access {
     const verdict = await this.#keys.verify(key)
     switch (verdict.kind) {
       case 'ok':
+        if (verdict.isReadOnly && actingAs !== undefined) throw notPermitted('deployment:functions:actAsUser')
         return { kind: 'admin', keyId: verdict.keyId, isReadOnly: verdict.isReadOnly, actingAs }
       case 'unknown':
         throw this.#badDeployKey('unauthenticated')
@@ -100,12 +108,9 @@ export function requireWrite(identity: AdminIdentity, code: 'OperationNotPermitt
   if (identity.isReadOnly) throw new Forbidden(code, notPermittedMessage)
 }
 
-function noAuthProvider(): Unauthenticated {
-  return new Unauthenticated(
-    'NoAuthProvider',
-    'No auth provider found matching the given token: this deployment has none configured. ' +
-      'This version of Concave does not check user tokens yet; call without one, or with an admin key.',
-  )
+/** As clients and the CLI know it: they look for this sentence. */
+function notPermitted(action: string): Forbidden {
+  return new Forbidden('OperationNotPermitted', `You do not have permission to perform this operation (${action}).`)
 }
 
 function decodeActingUser(text: string): UserAttributes | undefined {

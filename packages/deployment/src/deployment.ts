@@ -2,17 +2,29 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Clock, Log, Random } from '@concave/base'
+import type { Blobs } from '@concave/blobs'
 import { Database, RetentionWorker, SchemaWorker } from '@concave/database'
 import { type NodeHandler, type RouteHandler, Router, serveRoutes } from '@concave/http'
 import { ActionExecutor, Analyzer, type Egress, Executor, type RunnerPool } from '@concave/runtime'
 import type { Storage } from '@concave/storage'
 import { SyncServer } from '@concave/sync'
 import { Access, type KeyVerifier } from './access.ts'
+import { AuthConfiguration } from './auth/auth-configuration.ts'
+import { fetchDocument, withOwnOrigins } from './auth/fetch-document.ts'
+import { ProviderKeys } from './auth/provider-keys.ts'
+import { SigningKeys } from './auth/signing-keys.ts'
+import { openUserTokens } from './auth/user-tokens.ts'
 import { addAdminRoutes } from './api/admin-routes.ts'
 import { addFunctionRoutes } from './api/function-routes.ts'
+import { addKeyRoutes, openKeyDocuments } from './api/key-routes.ts'
 import { addPushRoutes } from './api/push-routes.ts'
 import { addServiceRoutes } from './api/service-routes.ts'
+import { openOwnSite } from './api/own-site.ts'
 import { createSiteHandler, isHttpActionTarget } from './api/site-handler.ts'
+import { FileCollector } from './files/file-collector.ts'
+import { addFileRoutes } from './files/file-routes.ts'
+import { fileTables } from './files/file-rows.ts'
+import { FileStore } from './files/file-store.ts'
 import { CodeRegistry } from './functions/code-registry.ts'
 import { FunctionService } from './functions/function-service.ts'
 import { HttpActionService } from './functions/http-action-service.ts'
@@ -30,6 +42,8 @@ export type DeploymentOptions = {
   readonly isRedacted: boolean
   /** Not yet opened; the deployment opens and closes it. */
   readonly storage: Storage
+  /** Contents of stored files; of this deployment alone. */
+  readonly blobs: Blobs
   readonly keys: KeyVerifier
   readonly runners: RunnerPool
   /** Makes the network requests of actions. */
@@ -49,9 +63,13 @@ export class Deployment {
   readonly #actions: ActionExecutor
   readonly #schemas: SchemaWorker
   readonly #retention: RetentionWorker
+  readonly #files: FileStore
+  readonly #fileCollector: FileCollector
   readonly #functions: FunctionService
   readonly #sync: SyncServer
+  readonly #authConfiguration: AuthConfiguration
   readonly #api: NodeHandler
+  readonly #httpActions: HttpActionService
   readonly #site: NodeHandler
   readonly #siteBelowApi: NodeHandler
   readonly #log: Log
@@ -62,12 +80,19 @@ export class Deployment {
   #closing: Promise<void> | undefined
 
   static async open(options: DeploymentOptions): Promise<Deployment> {
-    const database = await Database.open(options)
-    return new Deployment(options, database)
+    const database = await Database.open({ ...options, tables: fileTables })
+    const deployment = new Deployment(options, database)
+    try {
+      await deployment.#authConfiguration.catchUp(database)
+    } catch (error) {
+      // Everything else works; the providers stay as they were.
+      options.log.error({ err: error }, 'The auth configuration could not be evaluated with the new URLs.')
+    }
+    return deployment
   }
 
   private constructor(options: DeploymentOptions, database: Database) {
-    const { name, url, siteUrl, isRedacted, clock, log, runners } = options
+    const { name, url, siteUrl, isRedacted, blobs, clock, random, log, runners } = options
     const { promise, resolve } = Promise.withResolvers<void>()
     this.ended = promise
     this.#end = resolve
@@ -79,24 +104,42 @@ export class Deployment {
     this.#actions = new ActionExecutor({ pool: runners, egress: options.egress, log, clock })
     this.#schemas = SchemaWorker.start({ database, clock, log })
     this.#retention = RetentionWorker.start({ database, clock, log })
-    const access = new Access({ deploymentName: name, keys: options.keys })
+    this.#files = new FileStore({ database, blobs, clock, random, url })
+    this.#fileCollector = FileCollector.start({ database, blobs, files: this.#files, clock, log })
     const functionLog = new FunctionLog({ clock, capacity: deploymentLimits.functionLogEntries })
     const builtInVariables = { CONVEX_CLOUD_URL: url, CONVEX_SITE_URL: siteUrl }
     const registry = new CodeRegistry({ database, builtInVariables })
-    const system = new SystemFunctions({ registry, url, siteUrl })
+    const signingKeys = new SigningKeys({ database, clock, issuer: url })
+    const fetchDiscovery = withOwnOrigins(
+      new Map([
+        [url, openKeyDocuments(signingKeys)],
+        [siteUrl, openOwnSite(() => this.#httpActions)],
+      ]),
+      fetchDocument,
+    )
+    const verifyUserToken = openUserTokens({
+      providers: async () => await registry.authProviders(database.begin('query')),
+      keys: new ProviderKeys({ fetchDiscovery, clock, log }),
+      clock,
+    })
+    const access = new Access({ deploymentName: name, keys: options.keys, verifyUserToken })
+    const system = new SystemFunctions({ registry, files: this.#files, url, siteUrl })
     this.#functions = new FunctionService({
       deploymentName: name,
       isRedacted,
       database,
+      files: this.#files,
       executor: this.#executor,
       actionExecutor: this.#actions,
       registry,
       system,
       access,
+      signingKeys,
       functionLog,
       clock,
     })
     const analyzer = new Analyzer({ pool: runners, log, clock })
+    this.#authConfiguration = new AuthConfiguration({ registry, analyzer })
     const pushes = new PushService({
       database,
       analyzer,
@@ -107,15 +150,18 @@ export class Deployment {
     this.#sync = new SyncServer({ backend: this.#functions, clock, log })
 
     const router = new Router<RouteHandler>()
+    addKeyRoutes(router, signingKeys)
     addServiceRoutes(router, { deploymentName: name, version })
     addFunctionRoutes(router, { functions: this.#functions, access })
-    addAdminRoutes(router, { access, database, functionLog, url, siteUrl })
+    addFileRoutes(router, { files: this.#files })
+    addAdminRoutes(router, { access, database, functionLog, authConfiguration: this.#authConfiguration, url, siteUrl })
     addPushRoutes(router, { access, pushes })
     this.#api = serveRoutes({ router, log, cors: { allowCredentials: true } })
-    const httpActions = new HttpActionService({
+    this.#httpActions = new HttpActionService({
       deploymentName: name,
       isRedacted,
       database,
+      files: this.#files,
       actionExecutor: this.#actions,
       registry,
       functionLog,
@@ -123,8 +169,8 @@ export class Deployment {
       access,
       functions: this.#functions,
     })
-    this.#site = createSiteHandler({ httpActions, log }, { hasPrefix: false })
-    this.#siteBelowApi = createSiteHandler({ httpActions, log }, { hasPrefix: true })
+    this.#site = createSiteHandler({ httpActions: this.#httpActions, log }, { hasPrefix: false })
+    this.#siteBelowApi = createSiteHandler({ httpActions: this.#httpActions, log }, { hasPrefix: true })
     void database.failed.then((error) => this.#fail(error))
   }
 
@@ -179,10 +225,12 @@ export class Deployment {
   async #shutDown(code: number, reason: string): Promise<void> {
     this.#sync.close(code, reason)
     this.#functions.close()
+    this.#files.close()
     try {
       await this.#actions.close()
       await this.#schemas.stop()
       await this.#retention.stop()
+      await this.#fileCollector.stop()
       await this.#executor.close()
       await this.#database.close()
     } catch (error) {

@@ -1,6 +1,7 @@
 /** The deployment's own records: rows of system tables (database.md §10), typed. */
 import { Collection } from '@concave/database'
 import type { ReuseTier } from '@concave/runtime'
+import type { AuthProvider } from './auth/auth-provider.ts'
 
 /** The push that is live. One row. */
 export type UdfConfig = {
@@ -43,4 +44,13 @@ export type AuditRow = {
 export const udfConfig = new Collection<UdfConfig>('_udf_config')
 export const modules = new Collection<ModuleRow>('_modules')
 export const environmentVariables = new Collection<EnvironmentVariable>('_environment_variables')
+/** `evaluatedWith`: version of the environment that `auth.config` was evaluated with. */
+export type AuthProviderRow = AuthProvider & { readonly evaluatedWith: string }
+
+/** In the order of `auth.config`. */
+export const authProviders = new Collection<AuthProviderRow>('_auth')
+/** A key of `ctx.auth.signJwt`. Never shown: the table is private. */
+export type SigningKeyRow = { readonly keyId: string; /** PKCS #8, PEM. */ readonly privateKey: string }
+
+export const signingKeys = new Collection<SigningKeyRow>('_signing_keys')
 export const auditLog = new Collection<AuditRow>('_deployment_audit_log')

@@ -38,7 +38,10 @@ export async function sendReply(response: ServerResponse, reply: HttpReply): Pro
   }
   switch (reply.body.kind) {
     case 'empty':
-      if (reply.status !== 204 && reply.status !== 304) response.setHeader('Content-Length', 0)
+      // The answer to a HEAD request says how long the content would be.
+      if (reply.status !== 204 && reply.status !== 304 && !response.hasHeader('Content-Length')) {
+        response.setHeader('Content-Length', 0)
+      }
       response.end()
       return
     case 'json': {

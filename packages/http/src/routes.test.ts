@@ -12,11 +12,32 @@ const maxBodyBytes = 10_000
 const log = createLog({ level: 'silent' })
 const aborted = createDeferred<void>()
 const hanging = createDeferred<void>()
+const begun = createDeferred<void>()
+const disconnected = createDeferred<unknown>()
 
 const router = new Router<RouteHandler>()
   .add('POST', '/echo', async (request) => jsonReply({ received: (await request.json({ allowEmpty: true })) ?? null }))
   .add('POST', '/strict', async (request) => jsonReply(await request.json()))
   .add('POST', '/size', async (request) => jsonReply((await request.bytes()).length))
+  .add('POST', '/stream', async (request) => {
+    const sizes: number[] = []
+    for await (const chunk of request.stream()) sizes.push(chunk.length)
+    return jsonReply({ chunks: sizes.length, sizeBytes: sizes.reduce((sum, size) => sum + size, 0) })
+  })
+  .add('POST', '/first', async (request) => {
+    for await (const chunk of request.stream()) return jsonReply(chunk.length > 0)
+    return jsonReply(null)
+  })
+  .add('POST', '/disconnected', async (request) => {
+    begun.resolve()
+    try {
+      for await (const _ of request.stream()) continue
+      disconnected.resolve(undefined)
+    } catch (error) {
+      disconnected.resolve(error)
+    }
+    return emptyReply()
+  })
   .add('GET', '/query/{name}', ({ params, query }) => jsonReply({ ...params, all: [...query] }))
   .add('GET', '/missing', () => {
     throw new NotFound('NoSuchThing', 'There is no such thing.')
@@ -34,6 +55,7 @@ const router = new Router<RouteHandler>()
     status: 200,
     body: { kind: 'stream', stream: Readable.from(['a', 'b']), contentType: 'text/plain' },
   }))
+  .add('GET', '/long', () => emptyReply(200, { 'Content-Length': 1000, 'Content-Type': 'text/plain' }))
   .add('GET', '/hang', async ({ signal }) => {
     signal.addEventListener('abort', () => aborted.resolve())
     hanging.resolve()
@@ -84,6 +106,32 @@ describe('bodies', () => {
     const response = await post('/strict', body, headers)
     expect(response.status).toBe(400)
     expect(await response.json()).toMatchObject({ code: 'BadJsonBody' })
+  })
+
+  it('may be streamed: of any size, not decoded', async () => {
+    const sizeBytes = 5_000_000
+    const response = await post('/stream', new Uint8Array(sizeBytes), { 'Content-Encoding': 'gzip' })
+    const received = (await response.json()) as { readonly chunks: number; readonly sizeBytes: number }
+    expect(received.sizeBytes).toBe(sizeBytes)
+    expect(received.chunks).toBeGreaterThan(10)
+    expect(await (await post('/stream', null)).json()).toEqual({ chunks: 0, sizeBytes: 0 })
+  })
+
+  it('that are left half read are in nobody’s way', async () => {
+    await using agent = await openSocket()
+    for (const _ of [1, 2]) {
+      agent.write(`POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n`)
+      agent.write(new Uint8Array(5_000_000))
+      expect(await agent.nextAnswer()).toContain('HTTP/1.1 200 OK')
+    }
+  })
+
+  it('say when they end before their end', async () => {
+    const socket = connect(server.port, '127.0.0.1')
+    socket.write('POST /disconnected HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc')
+    await begun.promise
+    socket.destroy()
+    expect(await disconnected.promise).toMatchObject({ status: 408, code: 'ClientDisconnected' })
   })
 
   it('take a charset beside their type', async () => {
@@ -149,6 +197,8 @@ describe('answers', () => {
     expect([empty.status, empty.headers.get('content-length'), await empty.text()]).toEqual([200, '0', ''])
     expect((await fetch(`${server.url}/gone`)).status).toBe(204)
     expect(await (await fetch(`${server.url}/stream`)).text()).toBe('ab')
+    const head = await fetch(`${server.url}/long`, { method: 'HEAD' })
+    expect([head.headers.get('content-length'), head.headers.get('content-type')]).toEqual(['1000', 'text/plain'])
     expect(await (await fetch(`${server.url}/text`, { method: 'HEAD' })).text()).toBe('')
   })
 
@@ -243,3 +293,29 @@ describe('a server that closes', () => {
     await expect(startServer({ port: server.port, host: '127.0.0.1', handler })).rejects.toThrow('EADDRINUSE')
   })
 })
+
+/** One connection, used for one request after the other. */
+async function openSocket(): Promise<
+  AsyncDisposable & { write(data: string | Uint8Array): void; nextAnswer(): Promise<string> }
+> {
+  const socket = connect(server.port, '127.0.0.1')
+  let received = ''
+  let arrival = createDeferred<void>()
+  socket.setEncoding('utf8').on('data', (text: string) => {
+    received += text
+    arrival.resolve()
+  })
+  return {
+    write: (data) => void socket.write(data),
+    nextAnswer: async () => {
+      while (!received.includes('true')) {
+        await arrival.promise
+        arrival = createDeferred<void>()
+      }
+      const answer = received
+      received = ''
+      return answer
+    },
+    [Symbol.asyncDispose]: async () => void socket.destroy(),
+  }
+}

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { BadRequest, NotFound, PlatformError, type Log } from '@concave/base'
-import { parseJsonBody, readBody } from './body.ts'
+import { parseJsonBody, readBody, streamBody } from './body.ts'
 import { applyCors } from './cors.ts'
 import { httpLimits } from './limits.ts'
 import { errorReply, sendReply, type HttpReply } from './reply.ts'
@@ -21,6 +21,8 @@ export interface HttpRequest {
   readonly signal: AbortSignal
   /** Decoded bytes; throws 413 above `maxBytes` (default: the limit of these routes). */
   bytes(maxBytes?: number): Promise<Uint8Array>
+  /** The body as it arrives, unlimited and not decoded. Throws 408 if it ends before it is complete. */
+  stream(): AsyncIterable<Uint8Array>
   /** Throws 400 `BadJsonBody`. With `allowEmpty`, no body at all is `undefined` whatever its Content-Type. */
   json(options?: { readonly maxBytes?: number; readonly allowEmpty?: boolean }): Promise<unknown>
 }
@@ -126,6 +128,7 @@ function openRequest(parts: {
       return abort.signal
     },
     bytes,
+    stream: () => streamBody(request),
     json: async ({ maxBytes, allowEmpty } = {}) => {
       const received = await bytes(maxBytes)
       if (received.length === 0 && allowEmpty === true) return undefined

@@ -94,6 +94,17 @@ export class Analyzer {
     }
   }
 
+  /** The JSON text of `auth.config` alone, for code that was analyzed before. Undefined when it has none. */
+  async evaluateAuthConfig(request: Pick<AnalyzeRequest, 'code' | 'env'>): Promise<string | undefined> {
+    if (!request.code.modules.has(authConfigPath)) return undefined
+    const runner = await this.#pool.take()
+    try {
+      return await this.#evaluateAuthConfig(runner, request)
+    } finally {
+      await runner.close()
+    }
+  }
+
   async #analyzeModule(runner: RunnerProcess, { code, env }: AnalyzeRequest, path: string): Promise<AnalyzedModule> {
     const special = path === 'http.js' ? 'routes' : path === 'crons.js' ? 'crons' : undefined
     const inspections: readonly Inspection[] = special === undefined ? ['analyze'] : ['analyze', special]
@@ -131,7 +142,10 @@ export class Analyzer {
     return answer.texts[0]
   }
 
-  async #evaluateAuthConfig(runner: RunnerProcess, { code, env }: AnalyzeRequest): Promise<string | undefined> {
+  async #evaluateAuthConfig(
+    runner: RunnerProcess,
+    { code, env }: Pick<AnalyzeRequest, 'code' | 'env'>,
+  ): Promise<string | undefined> {
     if (!code.modules.has(authConfigPath)) return undefined
     const answer = await this.#inspect(runner, code, env, authConfigPath, ['authConfig'])
     const missing = answer.envRead.find((name) => !Object.hasOwn(env.variables, name))

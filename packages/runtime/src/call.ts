@@ -8,6 +8,7 @@ import {
   decodeRunLogs,
   encodeInvoke,
   frameKinds,
+  type Ahead,
   type Frame,
   type NestedHeader,
 } from './protocol.ts'
@@ -19,8 +20,8 @@ export type CallEnd =
   | { readonly kind: 'outcome'; readonly outcome: ExecuteOutcome }
   /** The graph wrote to frozen state: run the call again, fresh. `hostWasCalled`: the host has to start over as well. */
   | { readonly kind: 'notStateless'; readonly hostWasCalled: boolean }
-  /** A write that was sent ahead was refused: run the call again from its start, waiting for each write. */
-  | { readonly kind: 'writeRefused'; readonly hostWasCalled: true }
+  /** Something that was sent ahead was wrong: run the call again from its start, with less of that. */
+  | { readonly kind: 'astray'; readonly hostWasCalled: boolean; readonly wrong: 'read' | 'write' }
   /** The runner ended for a reason that has nothing to do with this call, as far as can be told. */
   | { readonly kind: 'runnerLost'; readonly hostWasCalled: boolean; readonly description: string }
 
@@ -42,9 +43,10 @@ export class Call {
   #systemTimeMs = 0
   #hostCallStartedMs: number | undefined
   #hostWasCalled = false
-  /** Writes that were sent ahead and are not done yet, in order. */
-  #writes: Promise<void> | undefined
-  #isWriteRefused = false
+  readonly #ahead: Ahead
+  /** What was sent ahead and is not confirmed yet, in order. */
+  #unconfirmed: Promise<void> | undefined
+  #wrong: 'read' | 'write' | undefined
   #killedBecause: 'userTime' | undefined
   #failure: { readonly error: unknown } | undefined
   #isOver = false
@@ -55,7 +57,7 @@ export class Call {
     readonly request: ExecuteRequest
     readonly host: ExecutionHost
     readonly forceFresh: boolean
-    readonly sendsWritesAhead: boolean
+    readonly ahead: Ahead
     readonly clock: Clock
   }) {
     const { runner, request } = options
@@ -63,6 +65,7 @@ export class Call {
     this.#request = request
     this.#host = options.host
     this.#clock = options.clock
+    this.#ahead = options.ahead
     this.#deferred = createDeferred<CallEnd>()
     this.end = this.#deferred.promise
     this.#time = new UserTime({ clock: options.clock, cpuTimeMs: () => runner.cpuTimeMs() })
@@ -78,7 +81,7 @@ export class Call {
       seed: request.seed,
       nowMs: request.nowMs,
       forceFresh: options.forceFresh,
-      sendsWritesAhead: options.sendsWritesAhead,
+      ahead: options.ahead,
       argsText: request.argsText,
     })
     runner.send(frameKinds.invoke, invoke)
@@ -111,35 +114,51 @@ export class Call {
 
   #receive(frame: Frame): void {
     if (this.#isOver) return
-    if (frame.kind === frameKinds.write) {
+    if (isSentAhead(frame)) {
       this.#hostWasCalled = true
-      this.#writes = this.#write(frame, this.#writes)
+      this.#unconfirmed = this.#confirm(frame, this.#unconfirmed)
       return
     }
     // From here the runner waits for us, or has ended.
     this.#time.pause()
     this.#hostCallStartedMs = this.#clock.monotonicMs()
-    if (this.#writes === undefined) this.#handle(frame)
-    else void this.#writes.then(() => this.#handle(frame))
+    if (this.#unconfirmed === undefined) this.#handle(frame)
+    else void this.#unconfirmed.then(() => this.#handle(frame))
   }
 
-  /** One write after `before`. What goes wrong is told when the runner next waits. */
-  async #write(frame: Frame, before: Promise<void> | undefined): Promise<void> {
+  /** Does what was sent ahead, after `before`. What turns out wrong is told when the runner next waits. */
+  async #confirm(frame: Frame, before: Promise<void> | undefined): Promise<void> {
     await before
-    if (this.#isWriteRefused || this.#failure !== undefined || this.#isOver) return
+    if (this.#wrong !== undefined || this.#failure !== undefined || this.#isOver) return
+    const kind = frame.kind === frameKinds.write ? 'write' : 'read'
     try {
       this.#takeNotes(frame.texts[0] ?? '')
-      await this.#syscall(frame)
+      if (!(await this.#isAsExpected(frame))) this.#wrong = kind
     } catch (error) {
-      if (error instanceof CatchableError) this.#isWriteRefused = true
+      if (error instanceof CatchableError) this.#wrong = kind
       else this.#failure = { error }
     }
   }
 
+  async #isAsExpected(frame: Frame): Promise<boolean> {
+    if (frame.kind === frameKinds.write) {
+      await this.#syscall(frame)
+      return true
+    }
+    if (frame.kind === frameKinds.expectAnswer) return (await this.#syscall(frame)) === frame.texts[3]
+    const [, queryId, query, done, ...rows] = frame.texts
+    const page = await this.#host.nextPage(Number(queryId), query)
+    return (
+      page.done === (done === '1') &&
+      page.rows.length === rows.length &&
+      rows.every((row, position) => row === page.rows[position])
+    )
+  }
+
   #handle(frame: Frame): void {
     if (this.#isOver) return
-    this.#writes = undefined
-    const mayGoOn = !this.#isWriteRefused && this.#failure === undefined
+    this.#unconfirmed = undefined
+    const mayGoOn = this.#wrong === undefined && this.#failure === undefined
     if (frame.kind === frameKinds.done) {
       if (mayGoOn) this.#takeNotes(frame.texts[0] ?? '')
       this.#finish(() => this.#readDone(frame))
@@ -216,7 +235,7 @@ export class Call {
   #readDone(frame: Frame): CallEnd {
     const [, headerText = '', resultText = '', logsText = '', tier] = frame.texts
     this.#tier = tier
-    if (this.#isWriteRefused) return { kind: 'writeRefused', hostWasCalled: true }
+    if (this.#wrong !== undefined) return { kind: 'astray', hostWasCalled: true, wrong: this.#wrong }
     const header = decodeEnd(headerText)
     const logs = decodeRunLogs(logsText)
     switch (header.kind) {
@@ -235,6 +254,11 @@ export class Call {
 
   #lose(exit: RunnerExit): void {
     this.#finish(() => {
+      const overran = this.#killedBecause === 'userTime' || exit.crashed
+      // It may have run into a limit only because it went on with something that no database ever held.
+      if (overran && this.#ahead === 'writesAndReads') {
+        return { kind: 'astray', hostWasCalled: this.#hostWasCalled, wrong: 'read' }
+      }
       if (this.#killedBecause === 'userTime') return { kind: 'outcome', outcome: developerLimit(timeoutMessage) }
       if (exit.crashed) return { kind: 'outcome', outcome: developerLimit(outOfMemoryMessage) }
       return { kind: 'runnerLost', hostWasCalled: this.#hostWasCalled, description: exit.description }
@@ -263,6 +287,10 @@ export class Call {
   #describe(error: ErrorDescription): { readonly message: string; readonly data: string | undefined } {
     return { message: renderError(error, this.#request.code), data: error.data }
   }
+}
+
+function isSentAhead({ kind }: Frame): boolean {
+  return kind === frameKinds.write || kind === frameKinds.expectPage || kind === frameKinds.expectAnswer
 }
 
 /** Sends the runner what it lacks to run `request`. */

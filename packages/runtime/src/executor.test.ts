@@ -304,6 +304,81 @@ describe('writes sent ahead', () => {
   })
 })
 
+describe('reads that were answered before', () => {
+  /** One account, whose balance others may change. */
+  function openHost(account: { balance: number }): ScriptedHost {
+    const text = (): string => `{"_id":"a1","balance":${account.balance}}`
+    const host = new ScriptedHost({
+      answers: {
+        '1.0/get': () => JSON.parse(text()) as unknown,
+        '1.0/shallowMerge': ({ value }) => Object.assign(account, value),
+      },
+    })
+    host.nextPage = async (queryId, query) => {
+      host.events.push(`page ${queryId}${query === undefined ? '' : ' first'}`)
+      return { rows: [text()], done: true }
+    }
+    let before = account.balance
+    host.restart = async () => {
+      host.events.push('restart')
+      account.balance = before
+    }
+    before = account.balance
+    return host
+  }
+  const code = sampleCode({
+    'a.js': `
+      export const spend = mutation(async () => {
+        const id = open('accounts'); const { value } = await next(id); close(id)
+        const { balance } = await call('1.0/get', { id: 'a1' })
+        if (value.balance !== balance) throw new Error('two answers')
+        await call('1.0/shallowMerge', { id: 'a1', value: { balance: balance - 1 } })
+        return balance
+      })
+      export const waitForZero = mutation(async () => {
+        const { balance } = await call('1.0/get', { id: 'a1' })
+        while (balance !== 0);
+        return balance
+      })`,
+  })
+  const run = async (own: Executor, name: string, host: ScriptedHost): Promise<unknown> =>
+    resultOf(await own.execute(sampleRequest(code, name, { udfType: 'mutation' }), host))
+  const asked = ['page 0 first', 'consumed 0 1', 'closed 0', '1.0/get', '1.0/shallowMerge']
+
+  test('are confirmed by the host, in the order in which the function made them', async () => {
+    await using own = new Executor({ pool, log })
+    const account = { balance: 9 }
+    for (const balance of [9, 8, 7]) {
+      const host = openHost(account)
+      expect(await run(own, 'spend', host)).toBe(balance)
+      expect(host.events).toEqual(asked)
+    }
+    expect(account.balance).toBe(6)
+  })
+
+  test('and have changed since make the call run again', async () => {
+    await using own = new Executor({ pool, log })
+    const account = { balance: 9 }
+    await run(own, 'spend', openHost(account))
+    account.balance = 100
+    const host = openHost(account)
+    expect(await run(own, 'spend', host)).toBe(100)
+    expect(host.events).toEqual(['page 0 first', 'restart', ...asked])
+    expect(await run(own, 'spend', openHost(account))).toBe(99)
+  })
+
+  test('never make a function run into a limit: what it saw may not have been so', async () => {
+    await using own = new Executor({ pool, log })
+    const account = { balance: 1 }
+    await run(own, 'spend', openHost(account))
+    await run(own, 'spend', openHost(account))
+    account.balance = 0
+    expect(await run(own, 'waitForZero', openHost(account))).toBe(0)
+    account.balance = 1
+    expect(await run(own, 'waitForZero', openHost(account))).toContain('timed out')
+  })
+})
+
 describe('cursors', () => {
   const rows = ['{"n":1}', '{"n":2}', '{"n":3}']
 

@@ -22,6 +22,8 @@ export { type Egress } from './actions/egress.ts'
 export { whenDrained } from './actions/drained.ts'
 export { ReadableSource } from './actions/readable-source.ts'
 export { HttpEgress } from './actions/http-egress.ts'
+/** `bundleOneOffQuery(live, source)`: code in which a query that was sent as source can run. */
+export { bundleOneOffQuery, oneOffQueryPath } from './one-off-query.ts'
 export { runtimeLimits } from './limits.ts'
 /** Push-time check and rewrite for context reuse: `prepareModule(source, path)`. */
 export { prepareModule, type PreparedModule } from './stateless/prepare-module.ts'

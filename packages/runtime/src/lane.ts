@@ -2,7 +2,8 @@ import { createDeferred, Internal, Overloaded, WriteConflict, type Clock, type D
 import { Call, type CallEnd, loadVersions } from './call.ts'
 import type { ExecuteOutcome, ExecuteRequest, ExecutionHost } from './execution.ts'
 import { runtimeLimits } from './limits.ts'
-import { frameKinds, type GraphKey } from './protocol.ts'
+import { Guesses } from './guesses.ts'
+import { frameKinds, type Ahead, type GraphKey } from './protocol.ts'
 import type { RunnerPool } from './runner-pool.ts'
 import type { RunnerProcess } from './runner-process.ts'
 import type { Timers } from './timers.ts'
@@ -13,8 +14,8 @@ type Job = {
   readonly deferred: Deferred<ExecuteOutcome>
   /** Runs again after its first runner was lost or its graph proved stateful. */
   readonly isSecondTry: boolean
-  /** A write that was sent ahead was refused: this run waits for each. */
-  readonly awaitsWrites: boolean
+  /** At most so much is not waited for. */
+  readonly ahead: Ahead
 }
 
 type Worker = {
@@ -42,6 +43,7 @@ export class Lane {
   readonly #maxQueued: number
   /** Graphs that were taken for stateless and wrote to frozen state. Shared by the lanes of a deployment. */
   readonly #statefulGraphs: Set<string>
+  readonly #guesses = new Guesses()
   readonly #queue: Job[] = []
   readonly #workers: Worker[] = []
   #starting = 0
@@ -82,7 +84,13 @@ export class Lane {
       )
     }
     const deferred = createDeferred<ExecuteOutcome>()
-    this.#queue.push({ request, host, deferred, isSecondTry: false, awaitsWrites: false })
+    this.#queue.push({
+      request,
+      host,
+      deferred,
+      isSecondTry: false,
+      ahead: host.restart === undefined ? 'nothing' : 'writesAndReads',
+    })
     this.#pump()
     return await deferred.promise
   }
@@ -166,6 +174,7 @@ export class Lane {
   async #run(worker: Worker, job: Job): Promise<void> {
     const { request, host, deferred } = job
     const graph = graphText(request)
+    const isGuessing = job.ahead === 'writesAndReads' && this.#guesses.mayGuess(request)
     worker.cancelPrepare?.()
     worker.cancelPrepare = undefined
     worker.startedMs = this.#clock.monotonicMs()
@@ -174,13 +183,14 @@ export class Lane {
       request,
       host,
       forceFresh: this.#statefulGraphs.has(graph),
-      sendsWritesAhead: host.restart !== undefined && !job.awaitsWrites,
+      ahead: job.ahead === 'writesAndReads' && !isGuessing ? 'writes' : job.ahead,
       clock: this.#clock,
     })
     worker.call = call
     this.#watchTime()
     try {
       const end = await call.end
+      if (isGuessing) this.#guesses.record(request, end.kind !== 'astray' || end.wrong === 'write')
       if (end.kind === 'outcome') deferred.resolve(end.outcome)
       else await this.#runAgain(job, end, graph)
     } catch (error) {
@@ -198,8 +208,9 @@ export class Lane {
 
   /** Puts the job first in the queue again; the host has to start over if it has been called. */
   async #runAgain(job: Job, end: Exclude<CallEnd, { kind: 'outcome' }>, graph: string): Promise<void> {
-    if (end.kind === 'writeRefused') {
-      this.#log.debug({ modulePath: job.request.modulePath }, 'A write was refused; its call runs again step by step.')
+    if (end.kind === 'astray') {
+      const { modulePath, exportName } = job.request
+      this.#log.debug({ modulePath, exportName, wrong: end.wrong }, 'A call went astray; it runs again.')
     } else if (end.kind === 'notStateless') {
       this.#log.info({ modulePath: job.request.modulePath }, 'A module keeps state; its calls get fresh contexts.')
       this.#statefulGraphs.add(graph)
@@ -211,8 +222,8 @@ export class Lane {
       if (job.host.restart === undefined) throw new WriteConflict('The function has to be run again from its start.')
       await job.host.restart()
     }
-    const awaitsWrites = job.awaitsWrites || end.kind === 'writeRefused'
-    this.#queue.unshift({ ...job, isSecondTry: end.kind === 'runnerLost' || job.isSecondTry, awaitsWrites })
+    const ahead = end.kind !== 'astray' ? job.ahead : end.wrong === 'write' ? 'nothing' : 'writes'
+    this.#queue.unshift({ ...job, isSecondTry: end.kind === 'runnerLost' || job.isSecondTry, ahead })
   }
 
   /** In idle time the runner makes a context for the next call of the same module. */

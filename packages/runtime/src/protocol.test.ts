@@ -80,10 +80,10 @@ test('an invocation comes back as it was', () => {
     seed: '0f'.repeat(32),
     nowMs: 1_700_000_000_123,
     forceFresh: true,
-    sendsWritesAhead: false,
+    ahead: 'nothing',
     argsText: '[{"text":"ä\\n"}]',
   }
   expect(decodeInvoke(encodeInvoke(invoke))).toEqual(invoke)
-  const other = { forceFresh: false, sendsWritesAhead: true }
+  const other = { forceFresh: false, ahead: 'writesAndReads' } as const
   expect(decodeInvoke(encodeInvoke({ ...invoke, ...other }))).toMatchObject(other)
 })

@@ -35,11 +35,15 @@ export const frameKinds = {
   endNested: 24,
   done: 25,
   analyzed: 26,
-  /** A write whose answer nobody waits for; what comes next finds out if it was refused. */
+  /** Sent ahead: nobody waits for an answer; what comes next finds out if one of them was wrong. A write: [notes, op, arguments]. */
   write: 27,
-  actionOperation: 28,
-  actionTurn: 29,
-  actionEnded: 30,
+  /** What a first page is taken to be: [notes, query id, query, `1` if there is nothing more, rows]. */
+  expectPage: 28,
+  /** What a syscall is taken to answer: [notes, op, arguments, answer]. */
+  expectAnswer: 29,
+  actionOperation: 30,
+  actionTurn: 31,
+  actionEnded: 32,
 } as const
 
 export type FrameKind = (typeof frameKinds)[keyof typeof frameKinds]
@@ -178,6 +182,12 @@ export type LoadCodeHeader = { readonly version: string; readonly importSeed: st
 /** First text of `prepare`. */
 export type GraphKey = { readonly codeVersion: string; readonly envVersion: string; readonly modulePath: string }
 
+/**
+ * What a call does not wait for: nothing, the answers to its writes, or also those to reads that the runner believes to
+ * know. After something turned out wrong the call is run again with less.
+ */
+export type Ahead = 'nothing' | 'writes' | 'writesAndReads'
+
 /** Of one call, as positional texts: every call has one, and JSON would cost more than all the rest of the frame. */
 export type Invoke = GraphKey & {
   readonly udfType: 'query' | 'mutation'
@@ -186,8 +196,7 @@ export type Invoke = GraphKey & {
   readonly nowMs: number
   /** The supervisor knows that this graph writes to frozen state. */
   readonly forceFresh: boolean
-  /** Writes are sent without waiting for their answers; off in the run after one was refused. */
-  readonly sendsWritesAhead: boolean
+  readonly ahead: Ahead
   readonly argsText: string
 }
 
@@ -202,14 +211,14 @@ export function encodeInvoke(invoke: Invoke): readonly string[] {
     seed,
     String(nowMs),
     invoke.forceFresh ? '1' : '0',
-    invoke.sendsWritesAhead ? '1' : '0',
+    invoke.ahead,
     argsText,
   ]
 }
 
 export function decodeInvoke(texts: readonly string[]): Invoke {
-  const [codeVersion, envVersion, modulePath, udfType, exportName, seed, nowMs, forceFresh, writesAhead, argsText] =
-    texts as [string, string, string, Invoke['udfType'], string, string, string, string, string, string]
+  const [codeVersion, envVersion, modulePath, udfType, exportName, seed, nowMs, forceFresh, ahead, argsText] =
+    texts as [string, string, string, Invoke['udfType'], string, string, string, string, Ahead, string]
   return {
     codeVersion,
     envVersion,
@@ -219,7 +228,7 @@ export function decodeInvoke(texts: readonly string[]): Invoke {
     seed,
     nowMs: Number(nowMs),
     forceFresh: forceFresh === '1',
-    sendsWritesAhead: writesAhead === '1',
+    ahead,
     argsText,
   }
 }

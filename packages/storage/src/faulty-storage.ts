@@ -85,6 +85,10 @@ export class FaultyStorage implements Storage {
     return this.#storage.close()
   }
 
+  get heldTs(): Ts | undefined {
+    return this.#storage.heldTs
+  }
+
   read(at: Ts, ops: readonly ReadOp[]): Promise<ReadResult[]> {
     return this.#storage.read(at, ops)
   }

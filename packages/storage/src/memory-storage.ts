@@ -63,6 +63,7 @@ export class MemoryDisk {
 
 /** The engine for tests and simulation: all versions in memory, nothing asynchronous but the signatures. */
 export class MemoryStorage implements Storage {
+  readonly heldTs = undefined
   readonly #disk: MemoryDisk
   readonly #bell = new AppendBell()
   #state: 'new' | 'open' | 'closed' = 'new'

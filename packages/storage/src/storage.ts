@@ -124,6 +124,11 @@ export interface Storage {
   close(): Promise<void>
   /** All ops as of `at`, which must be ≤ the engine's head (assertion otherwise). One consistent snapshot. */
   read(at: Ts, ops: readonly ReadOp[]): Promise<ReadResult[]>
+  /**
+   * Head of the snapshot from which reads are answered at present, if the engine keeps one open between reads; it may be
+   * above what an append has told. Reading at it, or a little below, is cheaper than reading above it.
+   */
+  readonly heldTs: Ts | undefined
   /** Appends `batch` (ascending ts, all > expect.ts) if the head is still `expect`. `batchId` identifies the attempt in the log. */
   append(expect: Head, batchId: string, batch: readonly Commit[]): Promise<Appended>
   /** Durable commits after `after`, in order, without gaps, until `signal` aborts. */

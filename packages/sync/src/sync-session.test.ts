@@ -91,7 +91,7 @@ describe('a message', () => {
     wrongIdentityBase: 'internal error',
     // Before the query set it waits; that it comes at last is tested below.
     anonymous: 'transition',
-    badAdminKey: 'fatal',
+    badAdminKey: 'transition',
     badToken: 'auth error',
     event: 'nothing',
     unknownType: 'fatal',
@@ -449,6 +449,30 @@ describe('authentication', () => {
       authUpdateAttempted: false,
     })
     expect(backend.calls).toEqual([])
+  })
+
+  test('a bad admin key fails whatever is asked for, until there is a good one', async () => {
+    const opened = openSession()
+    const { backend, socket } = opened
+    socket.deliver({ type: 'Authenticate', baseVersion: 0, tokenType: 'Admin', value: 'bad' })
+    socket.deliver(modifyQuerySet(0, addQuery(0, 'kv:get', { key: 'a' })))
+    socket.deliver(callMessage('Mutation', 0, 'kv:add', { key: 'a', by: 1 }))
+    socket.deliver(callMessage('Action', 1, 'kv:echo', { value: 1 }))
+    await vi.waitFor(() => expect(socket.sent.at(-1)?.type).toBe('Transition'), { interval: 1 })
+    await vi.waitFor(() => expect(socket.ofType('ActionResponse')).toHaveLength(1), { interval: 1 })
+    await vi.waitFor(() => expect(socket.ofType('MutationResponse')).toHaveLength(1), { interval: 1 })
+    const says = expect.stringMatching(/^You do not have permission to perform this operation: ./)
+    expect(socket.ofType('Transition').flatMap(({ modifications }) => modifications)).toEqual([
+      expect.objectContaining({ type: 'QueryFailed', queryId: 0, errorMessage: says }),
+    ])
+    expect(socket.ofType('MutationResponse')[0]).toMatchObject({ success: false, result: says })
+    expect(socket.ofType('ActionResponse')[0]).toMatchObject({ success: false, result: says })
+    expect(backend.calls).toEqual([])
+    socket.deliver({ type: 'Authenticate', baseVersion: 1, tokenType: 'Admin', value: 'good-key' })
+    await vi.waitFor(
+      () => expect(socket.ofType('Transition').at(-1)?.['modifications']).toMatchObject([{ type: 'QueryUpdated' }]),
+      { interval: 1 },
+    )
   })
 
   test('an admin key that was revoked ends the session', async () => {

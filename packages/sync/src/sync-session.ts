@@ -22,7 +22,7 @@ import {
 } from '@concave/protocol'
 import { parseJson } from '@concave/values'
 import type { WebSocket } from 'ws'
-import type { AuthToken, FunctionCall, LiveQuery, SyncBackend } from './backend.ts'
+import type { AuthToken, CallOutcome, FunctionCall, LiveQuery, SyncBackend } from './backend.ts'
 import { closingFor, isTemporary } from './close-codes.ts'
 import * as frames from './frames.ts'
 import { Inbox } from './inbox.ts'
@@ -63,6 +63,8 @@ export class SyncSession {
 
   #identity: Identity = anonymous
   #identityChanged = false
+  /** Why the admin key that was presented last is not taken. Whatever is asked for then fails with this text. */
+  #keyRefusal: string | undefined
   #admin: { readonly token: AdminToken; readonly checkedAtMs: number } | undefined
 
   /** Versions of the last messages read; they run ahead of what was sent. */
@@ -200,14 +202,23 @@ export class SyncSession {
       return
     }
     const token = readToken(message)
+    let keyRefusal: string | undefined
+    let identity = anonymous
     try {
-      this.#identity = await this.#backend.authenticate(token)
+      identity = await this.#backend.authenticate(token)
     } catch (error) {
-      this.#refuseToken(token, error)
-      return
+      if (!isRefusal(error)) throw error
+      if (token.kind !== 'admin') {
+        this.#refuseIdentity(error.message, { authUpdateAttempted: true })
+        return
+      }
+      keyRefusal = describeKeyRefusal(error.message)
     }
     if (this.#isClosed) return
-    this.#admin = token.kind === 'admin' ? { token, checkedAtMs: this.#clock.monotonicMs() } : undefined
+    this.#identity = identity
+    this.#keyRefusal = keyRefusal
+    const isAdmin = token.kind === 'admin' && keyRefusal === undefined
+    this.#admin = isAdmin ? { token, checkedAtMs: this.#clock.monotonicMs() } : undefined
     this.#received.identity += 1
     this.#identityChanged = true
     this.#schedule()
@@ -215,13 +226,6 @@ export class SyncSession {
     clearTimeout(this.#firstTransitionTimer)
     this.#firstTransitionTimer = setTimeout(() => this.#allowTransitions(), syncLimits.firstTransitionMs)
     this.#firstTransitionTimer.unref()
-  }
-
-  #refuseToken(token: AuthToken, error: unknown): void {
-    if (!(error instanceof PlatformError) || error.status >= 500 || isTemporary(error)) throw error
-    // The CLI waits for ever after an AuthError, so a bad key is final.
-    if (token.kind === 'admin') this.#fatal(error.message)
-    else this.#refuseIdentity(error.message, { authUpdateAttempted: true })
   }
 
   /** The client compares `baseVersion` with the identity it was last told, so it is that of the last transition. */
@@ -244,8 +248,7 @@ export class SyncSession {
     try {
       await this.#backend.authenticate(token)
     } catch (error) {
-      const isRefusal = error instanceof PlatformError && error.status < 500 && !isTemporary(error)
-      if (isRefusal) this.#refuseToken(token, error)
+      if (isRefusal(error)) this.#fatal(error.message)
       else
         this.#log.warn({ err: error }, 'An admin key could not be checked again; it stays in use until the next check.')
     }
@@ -274,6 +277,7 @@ export class SyncSession {
       return
     }
     const call = this.#toCall(message)
+    const keyRefusal = this.#keyRefusal
     const session =
       this.#sessionId === undefined ? undefined : { sessionId: this.#sessionId, requestNumber: message.requestId }
     const mayBeRepeat = this.#isResumed && this.#firstTransition !== 'sent'
@@ -281,7 +285,10 @@ export class SyncSession {
       async (onApplied) => {
         if (this.#refuseExpired(call.identity)) return
         try {
-          const outcome = await this.#backend.runMutation(call, session, onApplied)
+          const outcome =
+            keyRefusal === undefined
+              ? await this.#backend.runMutation(call, session, onApplied)
+              : { ...refusedOutcome(keyRefusal), ts: undefined }
           this.#send(frames.mutationResponse(message.requestId, outcome))
           this.#answered(outcome.ts)
         } catch (error) {
@@ -308,12 +315,12 @@ export class SyncSession {
     const call = this.#toCall(message)
     if (this.#refuseExpired(call.identity)) return
     this.#runningActions += 1
-    void this.#runAction(message.requestId, call)
+    void this.#runAction(message.requestId, call, this.#keyRefusal)
   }
 
-  async #runAction(requestId: number, call: FunctionCall): Promise<void> {
+  async #runAction(requestId: number, call: FunctionCall, keyRefusal: string | undefined): Promise<void> {
     try {
-      const outcome = await this.#backend.runAction(call)
+      const outcome = keyRefusal === undefined ? await this.#backend.runAction(call) : refusedOutcome(keyRefusal)
       this.#send(frames.actionResponse(requestId, outcome))
       this.#schedule()
       this.#allowTransitions()
@@ -377,13 +384,14 @@ export class SyncSession {
     // Messages that are read from here on belong to the next transition.
     const { querySet, identity: identityVersion } = this.#received
     const identity = this.#identity
+    const keyRefusal = this.#keyRefusal
     if (this.#refuseExpired(identity)) return
     this.#queries.applyChanges()
     if (this.#identityChanged) {
       this.#identityChanged = false
       this.#queries.dropSubscriptions()
     }
-    const ts = await this.#refreshQueries(identity)
+    const ts = keyRefusal === undefined ? await this.#refreshQueries(identity) : await this.#failQueries(keyRefusal)
     if (this.#isResumed && this.#firstTransition !== 'sent') {
       await delay(syncLimits.repeatsArriveMs, undefined, { ref: false })
     }
@@ -408,6 +416,12 @@ export class SyncSession {
         await delay(syncLimits.queryRetryMs * 2 ** (attempt - 1), undefined, { ref: false })
       }
     }
+  }
+
+  async #failQueries(keyRefusal: string): Promise<bigint> {
+    const ts = this.#backend.latestTs()
+    await this.#queries.refresh(async () => refusedQuery(keyRefusal))
+    return ts
   }
 
   async #runQuery(query: WatchedQuery, journal: string | null, identity: Identity, ts: bigint): Promise<LiveQuery> {
@@ -467,6 +481,33 @@ export class SyncSession {
     this.#inbox.close()
     this.#mutations.close()
     this.#queries.close()
+  }
+}
+
+/** The backend has said no, as against being unable to say anything. */
+function isRefusal(error: unknown): error is PlatformError {
+  return error instanceof PlatformError && error.status < 500 && !isTemporary(error)
+}
+
+/**
+ * The CLI waits for ever after an AuthError and shows a stack trace after a FatalError. Functions that fail with a text
+ * that begins like this are the one refusal it tells people (cli-protocol.md §3.3): the rest of the line is ours.
+ */
+function describeKeyRefusal(message: string): string {
+  const known = 'You do not have permission to perform this operation'
+  return message.startsWith(known) ? message : `${known}: ${message}`
+}
+
+function refusedOutcome(message: string): Extract<CallOutcome, { kind: 'error' }> {
+  return { kind: 'error', message, dataText: undefined, logLines: [] }
+}
+
+/** Stays right until the client presents another key. */
+function refusedQuery(message: string): LiveQuery {
+  return {
+    outcome: refusedOutcome(message),
+    journal: null,
+    subscribe: () => ({ isValid: true, close: () => {} }),
   }
 }
 

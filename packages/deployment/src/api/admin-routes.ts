@@ -1,10 +1,11 @@
 /** Routes that need an admin key: keys, URLs, environment variables, logs (sync-and-http.md §5.3, §5.4). */
-import { BadRequest } from '@concave/base'
+import { BadRequest, Forbidden, Unauthenticated } from '@concave/base'
 import type { Database } from '@concave/database'
 import { emptyReply, type HttpRequest, jsonReply, type RouteHandler, type Router } from '@concave/http'
 import { sessionRequestId } from '@concave/protocol'
 import { z } from 'zod'
 import { type Access, requireWrite } from '../access.ts'
+import type { AuthConfiguration } from '../auth/auth-configuration.ts'
 import { changeEnvironmentVariables } from '../environment/environment-variables.ts'
 import { deploymentLimits } from '../limits.ts'
 import type { FunctionLog } from '../logs/function-log.ts'
@@ -23,6 +24,7 @@ export function addAdminRoutes(
     readonly access: Access
     readonly database: Database
     readonly functionLog: FunctionLog
+    readonly authConfiguration: AuthConfiguration
     readonly url: string
     readonly siteUrl: string
   },
@@ -46,7 +48,7 @@ export function addAdminRoutes(
     router.add('POST', `${prefix}/update_environment_variables`, async (request) => {
       requireWrite(await admin(request), 'OperationNotPermitted')
       const { changes } = await readJson(request, changesSchema, deploymentLimits.maxCallBodyBytes)
-      await changeEnvironmentVariables(database, changes)
+      await changeEnvironmentVariables(database, changes, (tx) => deps.authConfiguration.reevaluate(tx))
       return emptyReply()
     })
     router.add('GET', `${prefix}/list_environment_variables`, async (request) => {
@@ -57,7 +59,7 @@ export function addAdminRoutes(
   }
   for (const path of ['/api/stream_function_logs', '/api/app_metrics/stream_function_logs']) {
     router.add('GET', path, async (request) => {
-      await admin(request)
+      await finalRefusal(admin(request))
       const page = await deps.functionLog.poll({
         cursor: readCursor(request),
         requestId: readRequestFilter(request),
@@ -67,6 +69,16 @@ export function addAdminRoutes(
       })
       return jsonReply(page)
     })
+  }
+}
+
+/** The CLI polls for ever unless it hears 403: here that is the answer to every key that is not taken. */
+async function finalRefusal<T>(checking: Promise<T>): Promise<T> {
+  try {
+    return await checking
+  } catch (error) {
+    if (!(error instanceof Unauthenticated)) throw error
+    throw new Forbidden(error.code, error.message, { cause: error })
   }
 }
 

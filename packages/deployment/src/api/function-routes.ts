@@ -1,6 +1,5 @@
 /** Function calls over HTTP (sync-and-http.md §2.1). Errors of functions are answers with status 200. */
-import { randomBytes } from 'node:crypto'
-import { BadRequest, Forbidden } from '@concave/base'
+import { BadRequest, bytesToHex, Forbidden, systemRandom } from '@concave/base'
 import { type HttpReply, type HttpRequest, type RouteHandler, type Router } from '@concave/http'
 import { decodeTs, encodeTs, type Identity, parseFunctionPath } from '@concave/protocol'
 import type { CallOutcome, FunctionCall } from '@concave/sync'
@@ -31,6 +30,13 @@ type CallBody = z.infer<typeof callSchema>
 
 const callAtTsSchema = callSchema.extend({ ts: z.string() })
 const batchSchema = z.object({ queries: z.array(callSchema) })
+const oneOffSchema = z.object({
+  adminKey: z.string().optional(),
+  bundle: z.object({ source: z.string() }),
+  args: z.unknown(),
+  format: z.string().nullish(),
+  componentId: z.string().nullish(),
+})
 const runSchema = z.object({ args: z.unknown(), format: z.string().nullish() })
 
 const maxBytes = deploymentLimits.maxCallBodyBytes
@@ -97,6 +103,18 @@ export function addFunctionRoutes(router: Router<RouteHandler>, deps: Deps): voi
       return reply(await functions.any(call), format)
     })
   }
+  router.add('POST', '/api/run_test_function', async (request) => {
+    const { authorization } = request.headers
+    if (authorization !== undefined) await access.requireAdmin(authorization)
+    const body = await readJson(request, oneOffSchema, maxBytes)
+    const identity = await access.requireAdmin(authorization, body.adminKey)
+    if (body.componentId !== undefined && body.componentId !== null) {
+      throw new BadRequest('ComponentNotFound', `There is no component ${body.componentId} in this deployment.`)
+    }
+    const format = readFormat(body.format, request)
+    const call = { componentPath: '', args: argumentObject(body.args), identity, requestId: requestIdOf(request) }
+    return reply(await functions.oneOffQuery(body.bundle.source, call), format)
+  })
   router.add('POST', '/api/run/{path*}', async (request) => {
     const segments = (request.params['path'] ?? '').split('/')
     const name = segments.pop()
@@ -152,7 +170,7 @@ function isOldClient(request: HttpRequest): boolean {
 
 export function requestIdOf(request: HttpRequest): string {
   const given = request.headers['convex-request-id']
-  return typeof given === 'string' && /^[0-9a-f]{16}$/.test(given) ? given : randomBytes(8).toString('hex')
+  return typeof given === 'string' && /^[0-9a-f]{16}$/.test(given) ? given : bytesToHex(systemRandom.bytes(8))
 }
 
 function readQueryParameters(request: HttpRequest): CallBody {

@@ -48,6 +48,9 @@ export function addPushRoutes(
   router.add('POST', '/api/deploy2/evaluate_push', async (request) =>
     jsonReply(await pushes.evaluate(await open(request, pushRequestSchema))),
   )
+  router.add('POST', '/api/deploy2/evaluate_schema', async (request) =>
+    jsonReply(await pushes.evaluateSchema(await open(request, pushRequestSchema))),
+  )
   router.add('POST', '/api/deploy2/start_push', async (request) =>
     jsonReply(await pushes.start(await open(request, pushRequestSchema))),
   )

@@ -1,15 +1,17 @@
 /** Changing a deployment's environment variables: all of a request's changes or none (function-runtime.md §3.6). */
 import { BadRequest } from '@concave/base'
-import type { Database } from '@concave/database'
+import type { Database, Transaction } from '@concave/database'
 import { deploymentLimits } from '../limits.ts'
 import { environmentVariables } from '../records.ts'
 
 /** `value` null or absent removes the variable; removing one that is not there is fine. */
 export type VariableChange = { readonly name: string; readonly value?: string | null | undefined }
 
+/** `onChanged` may refuse the change, or write what follows from it, in the same transaction. */
 export async function changeEnvironmentVariables(
   database: Database,
   changes: readonly VariableChange[],
+  onChanged: (tx: Transaction) => Promise<void>,
 ): Promise<void> {
   const names = new Set<string>()
   for (const change of changes) {
@@ -37,6 +39,7 @@ export async function changeEnvironmentVariables(
       else await environmentVariables.patch(tx, existing._id, { value })
     }
     checkTotals(after)
+    await onChanged(tx)
   })
 }
 

@@ -5,6 +5,8 @@
 import { type Identity, type UserAttributes, userAttributesOf } from '@concave/protocol'
 import { type ActionAnswer, type ActionHost, CatchableError, type LogLine } from '@concave/runtime'
 import type { CallOutcome, FunctionCall } from '@concave/sync'
+import { actionStorageSyscalls } from '../files/action-storage.ts'
+import type { FileStore } from '../files/file-store.ts'
 import { catchable, resolveAddress, unknownOperation } from './function-host.ts'
 
 /** What actions can call. */
@@ -23,6 +25,7 @@ export class DeploymentActionHost implements ActionHost {
   readonly functionName: string
   readonly requestId: string
   readonly deploymentName: string
+  readonly files: FileStore
   readonly #identity: Identity
   /** What a handler hears that asks for the identity of a caller whose token was refused. */
   readonly #identityError: string | undefined
@@ -35,6 +38,7 @@ export class DeploymentActionHost implements ActionHost {
     readonly identityError?: string
     readonly requestId: string
     readonly deploymentName: string
+    readonly files: FileStore
     readonly functions: ActionCallees
     readonly onLog: (lines: readonly LogLine[]) => void
   }) {
@@ -43,6 +47,7 @@ export class DeploymentActionHost implements ActionHost {
     this.#identityError = options.identityError
     this.requestId = options.requestId
     this.deploymentName = options.deploymentName
+    this.files = options.files
     this.#functions = options.functions
     this.#onLog = options.onLog
   }
@@ -102,6 +107,7 @@ const syscalls: Readonly<Record<string, Syscall>> = {
   '1.0/getDeploymentMetadata': (host) => JSON.stringify({ name: host.deploymentName, region: null, class: 's256' }),
   '1.0/getRequestMetadata': ({ requestId }) =>
     JSON.stringify({ ip: null, userAgent: null, requestId, scheduledFunctionId: null, authToken: null }),
+  ...actionStorageSyscalls,
   '1.0/auditLog': () => {
     throw new CatchableError('Audit logging is not yet supported in actions')
   },

@@ -5,6 +5,7 @@ import type { Database } from '@concave/database'
 import { displayFunctionPath } from '@concave/protocol'
 import type { ActionExecutor, LogLine } from '@concave/runtime'
 import type { FunctionCall } from '@concave/sync'
+import type { FileStore } from '../files/file-store.ts'
 import { type Caller, type FunctionLog, identityTypeOf } from '../logs/function-log.ts'
 import { type ActionCallees, DeploymentActionHost } from './action-host.ts'
 import { checkArguments, checkResult } from './call-values.ts'
@@ -17,6 +18,7 @@ import type { Run } from './run.ts'
 export type ActionServiceDependencies = {
   readonly deploymentName: string
   readonly database: Database
+  readonly files: FileStore
   readonly actionExecutor: ActionExecutor
   readonly registry: CodeRegistry
   readonly functionLog: FunctionLog
@@ -62,7 +64,7 @@ export class ActionService {
   }
 
   async #runOnce(call: FunctionCall, onLog: (lines: readonly LogLine[]) => void): Promise<Run> {
-    const { actionExecutor, database, deploymentName, functions, registry } = this.#deps
+    const { actionExecutor, database, deploymentName, files, functions, registry } = this.#deps
     try {
       if (call.identity.kind === 'admin' && call.identity.isReadOnly) throw new FunctionError(readOnlyMessage)
       const tx = database.begin('query')
@@ -85,6 +87,7 @@ export class ActionService {
           identity: call.identity,
           requestId: call.requestId,
           deploymentName,
+          files,
           functions,
           onLog,
         }),

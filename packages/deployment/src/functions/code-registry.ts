@@ -8,12 +8,16 @@ import { assert } from '@concave/base'
 import type { Database, Transaction } from '@concave/database'
 import type { AnalyzedModule, EnvBundle } from '@concave/runtime'
 import type { Commit } from '@concave/storage'
+import { loadAuthProviders } from '../auth/auth-configuration.ts'
+import type { AuthProvider } from '../auth/auth-provider.ts'
 import { environmentVariables, modules, udfConfig } from '../records.ts'
 import { LoadedCode } from './loaded-code.ts'
 
 export class CodeRegistry {
   readonly #code: TableFollower<LoadedCode>
   readonly #environment: TableFollower<EnvBundle>
+  readonly #authProviders: TableFollower<readonly AuthProvider[]>
+  readonly #builtInVariables: Readonly<Record<string, string>>
 
   constructor(deps: { readonly database: Database; readonly builtInVariables: Readonly<Record<string, string>> }) {
     const { database, builtInVariables } = deps
@@ -21,6 +25,8 @@ export class CodeRegistry {
     this.#environment = new TableFollower(database, '_environment_variables', (tx) =>
       loadEnvironment(tx, builtInVariables),
     )
+    this.#authProviders = new TableFollower(database, '_auth', loadAuthProviders)
+    this.#builtInVariables = builtInVariables
   }
 
   /** The code as of `tx`; the transaction depends on it. */
@@ -32,6 +38,16 @@ export class CodeRegistry {
   /** The variables as of `tx`. Only who reads one depends on them: then call `dependOnEnvironment`. */
   async environment(tx: Transaction): Promise<EnvBundle> {
     return await this.#environment.at(tx)
+  }
+
+  /** The variables as `tx` itself has written them; the transaction depends on them. */
+  async writtenEnvironment(tx: Transaction): Promise<EnvBundle> {
+    return await loadEnvironment(tx, this.#builtInVariables)
+  }
+
+  /** Who may issue tokens as of `tx`, which does not depend on it. */
+  async authProviders(tx: Transaction): Promise<readonly AuthProvider[]> {
+    return await this.#authProviders.at(tx)
   }
 
   dependOnEnvironment(tx: Transaction): void {

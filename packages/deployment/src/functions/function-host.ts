@@ -2,8 +2,7 @@
  * Answers the syscalls of one execution on its transaction (function-runtime.md §2). Nested calls form a stack: the
  * innermost frame is always the one that calls.
  */
-import { randomBytes } from 'node:crypto'
-import { assert, type PlatformError } from '@concave/base'
+import { assert, bytesToHex, type PlatformError, systemRandom } from '@concave/base'
 import { type Database, isDeveloperError, type QueryCursor, type Savepoint, type Transaction } from '@concave/database'
 import {
   canonicalFunctionPath,
@@ -15,7 +14,10 @@ import {
 } from '@concave/protocol'
 import { CatchableError, type ExecutionHost, type NestedCall, type NestedOutcome, type UdfType } from '@concave/runtime'
 import { decodePatch, decodeValue, stringifyValue, type TableNumbers } from '@concave/values'
+import type { FileStore } from '../files/file-store.ts'
+import { storageSyscalls } from '../files/storage-syscalls.ts'
 import { deploymentLimits } from '../limits.ts'
+import { readJwtRequest, type SigningKeys } from '../auth/signing-keys.ts'
 import { checkArguments, checkResult } from './call-values.ts'
 import { FunctionError } from './function-error.ts'
 import type { FunctionKind, LoadedCode, LoadedFunction, TransactionalFunction } from './loaded-code.ts'
@@ -39,11 +41,13 @@ const pageRows = 100
 type Syscall = (host: FunctionHost, args: Readonly<Record<string, unknown>>) => Promise<string> | string
 
 export class FunctionHost implements ExecutionHost {
+  readonly files: FileStore
   readonly #database: Database
   readonly #code: LoadedCode
   readonly #identity: Identity
   readonly #requestId: string
   readonly #deploymentName: string
+  readonly #signingKeys: SigningKeys
   readonly #journalIn: string | null
   readonly #frames: Frame[]
   readonly #start: Savepoint
@@ -53,6 +57,7 @@ export class FunctionHost implements ExecutionHost {
 
   constructor(options: {
     readonly database: Database
+    readonly files: FileStore
     readonly tx: Transaction
     readonly code: LoadedCode
     readonly path: FunctionPath
@@ -60,13 +65,16 @@ export class FunctionHost implements ExecutionHost {
     readonly identity: Identity
     readonly requestId: string
     readonly deploymentName: string
+    readonly signingKeys: SigningKeys
     readonly journal: string | null
   }) {
+    this.files = options.files
     this.#database = options.database
     this.#code = options.code
     this.#identity = options.identity
     this.#requestId = options.requestId
     this.#deploymentName = options.deploymentName
+    this.#signingKeys = options.signingKeys
     this.#journalIn = options.journal
     const { tx, path } = options
     this.#start = tx.savepoint()
@@ -177,7 +185,7 @@ export class FunctionHost implements ExecutionHost {
         modulePath: path.module,
         exportName: path.name,
         argsText: checked,
-        seed: randomBytes(32).toString('hex'),
+        seed: bytesToHex(systemRandom.bytes(32)),
         udfPath: displayFunctionPath(path),
       }
     })
@@ -222,6 +230,10 @@ export class FunctionHost implements ExecutionHost {
     return this.#deploymentName
   }
 
+  get signingKeys(): SigningKeys {
+    return this.#signingKeys
+  }
+
   get requestId(): string {
     return this.#requestId
   }
@@ -262,6 +274,7 @@ export class FunctionHost implements ExecutionHost {
 }
 
 const syscalls: Readonly<Record<string, Syscall>> = {
+  ...storageSyscalls,
   '1.0/get': async (host, { id, table, isSystem }) => {
     const document = await host.tx.get(text(id), {
       scope: isSystem === true ? 'system' : 'user',
@@ -295,20 +308,15 @@ const syscalls: Readonly<Record<string, Syscall>> = {
   },
   '1.0/queryPage': async (host, args) => await host.paginate(args),
   '1.0/getUserIdentity': (host) => JSON.stringify(host.observeIdentity()),
+  '1.0/signJwt': async (host, args) => {
+    host.requireMutation('ctx.auth.signJwt')
+    return JSON.stringify(await host.signingKeys.sign(readJwtRequest(args)))
+  },
   '1.0/getSnapshotTs': (host) => {
     host.observeTime()
     return stringifyValue(host.tx.beginTs)
   },
-  '1.0/getTransactionMetrics': (host) => {
-    const none = { used: 0, remaining: 0 }
-    return JSON.stringify({
-      ...host.tx.metrics(),
-      filesWritten: none,
-      fileWriteBytes: none,
-      filesRead: none,
-      fileReadBytes: none,
-    })
-  },
+  '1.0/getTransactionMetrics': (host) => JSON.stringify(host.tx.metrics()),
   '1.0/getFunctionMetadata': (host) => JSON.stringify({ name: host.functionName, componentPath: '' }),
   '1.0/getDeploymentMetadata': (host) => JSON.stringify({ name: host.deploymentName, region: null, class: 's256' }),
   '1.0/getRequestMetadata': (host) => {
@@ -324,18 +332,9 @@ const unsupported: Readonly<Record<string, string>> = {
   '1.0/actions/schedule': 'ctx.scheduler',
   '1.0/actions/cancel_job': 'ctx.scheduler',
   '1.0/actions/vectorSearch': 'ctx.vectorSearch',
-  'storage/storeBlob': 'ctx.storage',
-  'storage/getBlob': 'ctx.storage',
   '1.0/schedule': 'ctx.scheduler',
   '1.0/cancel_job': 'ctx.scheduler',
-  '1.0/storageGetUrl': 'ctx.storage',
-  '1.0/storageGetMetadata': 'ctx.storage',
-  '1.0/storageGenerateUploadUrl': 'ctx.storage',
-  '1.0/storageDelete': 'ctx.storage',
-  '1.0/storageStore': 'ctx.storage',
-  '1.0/storageGet': 'ctx.storage',
   '1.0/createFunctionHandle': 'createFunctionHandle',
-  '1.0/signJwt': 'ctx.auth.signJwt',
   '1.0/auditLog': 'log.audit',
 }
 

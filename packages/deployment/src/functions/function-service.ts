@@ -2,13 +2,14 @@
  * Runs functions for every door of the deployment: HTTP, the sync protocol, the CLI. Decides who may call what, checks
  * arguments and results, retries mutations after conflicts, shares and caches queries, records logs.
  */
-import { randomBytes } from 'node:crypto'
-import { type Clock, Overloaded, PlatformError, WriteConflict } from '@concave/base'
+import { bytesToHex, type Clock, Overloaded, PlatformError, systemRandom, WriteConflict } from '@concave/base'
 import { type Database, OutOfRetention, type ReadSet, type Transaction } from '@concave/database'
-import { displayFunctionPath, type Identity, identityKey } from '@concave/protocol'
+import { displayFunctionPath, type Identity, identityKey, parseFunctionPath } from '@concave/protocol'
 import {
   type ActionExecutor,
+  bundleOneOffQuery,
   CatchableError,
+  oneOffQueryPath,
   type Executor,
   type LogLine,
   type Observed,
@@ -17,6 +18,8 @@ import {
 import type { AuthToken, CallOutcome, FunctionCall, MutationOutcome, SessionRequest, SyncBackend } from '@concave/sync'
 import { stringifyValue } from '@concave/values'
 import type { Access } from '../access.ts'
+import type { SigningKeys } from '../auth/signing-keys.ts'
+import type { FileStore } from '../files/file-store.ts'
 import { deploymentLimits } from '../limits.ts'
 import { type Caller, type FunctionLog, formatLogLine, identityTypeOf } from '../logs/function-log.ts'
 import type { SystemFunctions } from '../system/system-functions.ts'
@@ -26,7 +29,7 @@ import type { CodeRegistry } from './code-registry.ts'
 import { FairLane } from './fair-lane.ts'
 import { describeForCaller, FunctionError } from './function-error.ts'
 import { FunctionHost, wrongKindMessage } from './function-host.ts'
-import type { FunctionKind, LoadedCode, TransactionalFunction } from './loaded-code.ts'
+import { type FunctionKind, LoadedCode, type TransactionalFunction } from './loaded-code.ts'
 import {
   audienceOf,
   isAdmin,
@@ -51,10 +54,12 @@ export type FunctionServiceDependencies = {
   /** Callers without an admin key learn no error texts and no log lines. */
   readonly isRedacted: boolean
   readonly database: Database
+  readonly files: FileStore
   readonly executor: Executor
   readonly registry: CodeRegistry
   readonly system: SystemFunctions
   readonly access: Access
+  readonly signingKeys: SigningKeys
   readonly functionLog: FunctionLog
   readonly clock: Clock
   readonly actionExecutor: ActionExecutor
@@ -285,12 +290,27 @@ export class FunctionService implements SyncBackend {
   async #runMutationOnce(tx: Transaction, call: FunctionCall): Promise<Run> {
     try {
       if (call.identity.kind === 'admin' && call.identity.isReadOnly) throw new FunctionError(readOnlyMessage)
+      if (this.#deps.system.isSystemPath(call.path)) return await this.#runSystemMutation(tx, call)
       const { code, found } = await this.#resolve(tx, call, 'mutation')
       const host = this.#openHost(tx, code, found, call, null)
-      return (await this.#execute(tx, code, found, call, host)).run
+      const { run } = await this.#execute(tx, code, found, call, host)
+      if (run.kind === 'success') await this.#deps.files.persist(tx)
+      return run
     } catch (error) {
       if (!(error instanceof FunctionError)) throw error
       return { kind: 'error', error, logLines: [] }
+    }
+  }
+
+  async #runSystemMutation(tx: Transaction, call: FunctionCall): Promise<Run> {
+    try {
+      if (call.identity.kind !== 'admin') throw new FunctionError(publicNotFoundMessage(call.path))
+      const value = await this.#deps.system.run(tx, call.path, call.args)
+      return { kind: 'success', value, text: stringifyValue(value), logLines: [] }
+    } catch (error) {
+      const known = toFunctionError(error)
+      if (known === undefined) throw error
+      return { kind: 'error', error: known, logLines: [] }
     }
   }
 
@@ -299,7 +319,7 @@ export class FunctionService implements SyncBackend {
   /** What `path` is, as far as `call`'s identity may know. */
   async kindOf(call: FunctionCall): Promise<FunctionKind | undefined> {
     const { database, registry, system } = this.#deps
-    if (system.isSystemPath(call.path)) return 'query'
+    if (system.isSystemPath(call.path)) return system.kindOf(call.path)
     const tx = database.begin('query')
     return (await registry.load(tx)).find(call.path)?.udfType
   }
@@ -310,6 +330,32 @@ export class FunctionService implements SyncBackend {
     if (kind === 'mutation') return await this.mutation(call)
     if (kind === 'action') return await this.runAction(call, 'HttpApi')
     return await this.query(call, this.latestTs())
+  }
+
+  /** Runs a query that was sent as source, for one time (sync-and-http.md §5.4). `call.path` is not looked at. */
+  async oneOffQuery(source: string, call: Omit<FunctionCall, 'path'>): Promise<CallOutcome> {
+    const { database, registry, clock } = this.#deps
+    const named: FunctionCall = { ...call, path: parseFunctionPath(oneOffQueryPath) }
+    const startedAtMs = clock.nowMs()
+    const tx = database.begin('query')
+    const live = await registry.load(tx)
+    const run = await this.#runOneOff(tx, live, source, named)
+    this.#record(named, 'query', { caller: 'Tester', startedAtMs, run })
+    return this.#toOutcome(named, run)
+  }
+
+  async #runOneOff(tx: Transaction, live: LoadedCode, source: string, call: FunctionCall): Promise<Run> {
+    const bundle = await bundleOneOffQuery(live.bundle, source)
+    if ('refused' in bundle) return { kind: 'error', error: new FunctionError(bundle.refused), logLines: [] }
+    const { serverVersion, modules } = live
+    const code = new LoadedCode({ bundle, serverVersion, modules })
+    const found: TransactionalFunction = { udfType: 'query', isPublic: true, args: { type: 'any' }, returns: undefined }
+    try {
+      return (await this.#execute(tx, code, found, call, this.#openHost(tx, code, found, call, null))).run
+    } catch (error) {
+      if (!(error instanceof FunctionError)) throw error
+      return { kind: 'error', error, logLines: [] }
+    }
   }
 
   /** Runs an action at most once. Rejects for failures of the system only. */
@@ -338,9 +384,21 @@ export class FunctionService implements SyncBackend {
     call: FunctionCall,
     journal: string | null,
   ): FunctionHost {
-    const { database, deploymentName } = this.#deps
+    const { database, files, deploymentName, signingKeys } = this.#deps
     const { path, identity, requestId } = call
-    return new FunctionHost({ database, tx, code, path, function: found, identity, requestId, deploymentName, journal })
+    return new FunctionHost({
+      database,
+      files,
+      tx,
+      code,
+      path,
+      function: found,
+      identity,
+      requestId,
+      deploymentName,
+      signingKeys,
+      journal,
+    })
   }
 
   async #execute(
@@ -359,7 +417,7 @@ export class FunctionService implements SyncBackend {
         modulePath: call.path.module,
         exportName: call.path.name,
         argsText: checkArguments(call.path, found.args, call.args, host.tables),
-        seed: randomBytes(32).toString('hex'),
+        seed: bytesToHex(systemRandom.bytes(32)),
         nowMs: clock.nowMs(),
       },
       host,
@@ -429,6 +487,8 @@ export class FunctionService implements SyncBackend {
         readBytes: metrics?.bytesRead.used ?? 0,
         writeDocuments: metrics?.documentsWritten.used ?? 0,
         writeBytes: metrics?.bytesWritten.used ?? 0,
+        fileReadBytes: metrics?.fileReadBytes.used ?? 0,
+        fileWriteBytes: metrics?.fileWriteBytes.used ?? 0,
       },
       returnBytes: run?.kind === 'success' ? Buffer.byteLength(run.text) : undefined,
       willRetry: false,

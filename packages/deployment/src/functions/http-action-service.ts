@@ -73,7 +73,7 @@ export class HttpActionService {
     route: HttpRoute,
     execute: (host: DeploymentActionHost) => Promise<ActionOutcome>,
   ): Promise<HttpCallEnd> {
-    const { clock, deploymentName, functionLog, functions } = this.#deps
+    const { clock, deploymentName, files, functionLog, functions } = this.#deps
     const requestId = randomBytes(8).toString('hex')
     const identifier = `${route.method} ${route.path}`
     const startedAtMs = clock.nowMs()
@@ -84,6 +84,7 @@ export class HttpActionService {
       ...(identityError === undefined ? {} : { identityError }),
       requestId,
       deploymentName,
+      files,
       functions,
       onLog: (logLines: readonly LogLine[]) =>
         functionLog.recordProgress({ udfType: 'HttpAction', identifier, logLines, startedAtMs, requestId }),

@@ -25,6 +25,8 @@ export type Completion = {
     readonly readBytes: number
     readonly writeDocuments: number
     readonly writeBytes: number
+    readonly fileReadBytes?: number
+    readonly fileWriteBytes?: number
   }
   readonly returnBytes: number | undefined
   readonly willRetry: boolean
@@ -51,9 +53,11 @@ export type LogPage = { readonly entries: readonly unknown[]; readonly newCursor
 export class FunctionLog {
   readonly #clock: Clock
   readonly #capacity: number
-  readonly #entries: Entry[] = []
+  /** The newest `capacity` and up to as many older ones. */
+  #entries: Entry[] = []
   #lastCursor: number
-  #arrival: Deferred<void> = createDeferred<void>()
+  /** Set while somebody waits. */
+  #arrival: Deferred<void> | undefined
 
   constructor(deps: { readonly clock: Clock; readonly capacity: number }) {
     this.#clock = deps.clock
@@ -80,9 +84,9 @@ export class FunctionLog {
 
   #add(entry: Entry): void {
     this.#entries.push(entry)
-    if (this.#entries.length > this.#capacity) this.#entries.splice(0, this.#entries.length - this.#capacity)
-    this.#arrival.resolve()
-    this.#arrival = createDeferred<void>()
+    if (this.#entries.length >= 2 * this.#capacity) this.#entries = this.#entries.slice(-this.#capacity)
+    this.#arrival?.resolve()
+    this.#arrival = undefined
   }
 
   /**
@@ -99,10 +103,12 @@ export class FunctionLog {
     const deadline = AbortSignal.timeout(options.timeoutMs)
     const stop = AbortSignal.any([deadline, options.signal])
     for (;;) {
-      const entries = this.#entries.filter(
-        (entry) =>
-          entry.cursor > options.cursor && (options.requestId === undefined || entry.requestId === options.requestId),
-      )
+      const entries = this.#entries
+        .slice(-this.#capacity)
+        .filter(
+          (entry) =>
+            entry.cursor > options.cursor && (options.requestId === undefined || entry.requestId === options.requestId),
+        )
       if (entries.length > 0 || options.cursor === 0) {
         return {
           entries: entries.map((entry) => toWire(entry, options.structured)),
@@ -110,6 +116,7 @@ export class FunctionLog {
         }
       }
       if (stop.aborted) return { entries: [], newCursor: options.cursor }
+      this.#arrival ??= createDeferred<void>()
       await Promise.race([this.#arrival.promise, aborted(stop)])
     }
   }
@@ -165,8 +172,8 @@ function toWire(entry: Entry, structured: boolean): unknown {
       databaseIoWriteBytes: completion.usage.writeBytes,
       databaseReadDocuments: completion.usage.readDocuments,
       databaseWriteDocuments: completion.usage.writeDocuments,
-      storageReadBytes: 0,
-      storageWriteBytes: 0,
+      storageReadBytes: completion.usage.fileReadBytes ?? 0,
+      storageWriteBytes: completion.usage.fileWriteBytes ?? 0,
       vectorIndexReadBytes: 0,
       vectorIndexWriteBytes: 0,
       textIndexQueryBytes: 0,

@@ -1,6 +1,6 @@
 /** Turns a push request into code that could go live: merges modules, prepares and analyses them, evaluates the schema. */
-import { createHash, randomBytes } from 'node:crypto'
-import type { Clock } from '@concave/base'
+import { createHash } from 'node:crypto'
+import { bytesToHex, type Clock, systemRandom } from '@concave/base'
 import type { Transaction } from '@concave/database'
 import {
   type AnalyzedModule,
@@ -12,6 +12,7 @@ import {
   shiftSourceMap,
 } from '@concave/runtime'
 import { canonicalModulePath } from '@concave/protocol'
+import { type AuthProvider, parseAuthConfig } from '../auth/auth-provider.ts'
 import { type ModuleRow, modules } from '../records.ts'
 import { type PushedModule, type PushRequest, pushError } from './push-request.ts'
 
@@ -33,6 +34,7 @@ export type EvaluatedPush = {
   readonly definition: AppDefinition
   /** JSON text; undefined when the app has no schema. */
   readonly schemaText: string | undefined
+  readonly authProviders: readonly AuthProvider[]
 }
 
 const noAnalysis: AnalyzedModule = { functions: [], reuseContext: false, httpRoutes: undefined, cronsText: undefined }
@@ -49,8 +51,8 @@ export async function evaluatePush(
   const { appDefinition } = request
   const pushed = await mergeModules(deps.tx, request)
   const prepared = pushed.map(prepare)
-  const codeVersion = randomBytes(16).toString('hex')
-  const importSeed = randomBytes(32).toString('hex')
+  const codeVersion = bytesToHex(systemRandom.bytes(16))
+  const importSeed = bytesToHex(systemRandom.bytes(32))
   const importTimeMs = deps.clock.nowMs()
   const outcome = await deps.analyzer.analyze({
     code: {
@@ -87,7 +89,29 @@ export async function evaluatePush(
     modules: outcome.modules,
     definition,
     schemaText: outcome.schemaText,
+    authProviders: parseAuthConfig(outcome.authConfigText),
   }
+}
+
+/** The schema alone, as JSON text; null when the push has none. */
+export async function evaluatePushedSchema(
+  request: PushRequest,
+  deps: { readonly analyzer: Analyzer; readonly env: EnvBundle; readonly clock: Clock },
+): Promise<string | null> {
+  const { schema } = request.appDefinition
+  if (schema === null) return null
+  const outcome = await deps.analyzer.analyze({
+    code: {
+      version: bytesToHex(systemRandom.bytes(16)),
+      modules: new Map(),
+      importSeed: bytesToHex(systemRandom.bytes(32)),
+      importTimeMs: deps.clock.nowMs(),
+    },
+    env: deps.env,
+    schema: toModuleSource(schema),
+    definition: undefined,
+  })
+  return outcome.schemaText ?? null
 }
 
 /** What the CLI compares with its own modules: over the source followed by the source map. */
@@ -181,12 +205,5 @@ function refuseAnalyzed(outcome: AnalyzeOutcome, definition: AppDefinition): voi
         `${path} defines the cron job "${cron}", and this version of Concave does not run cron jobs yet. Remove it and push again.`,
       )
     }
-  }
-  const auth = JSON.parse(outcome.authConfigText ?? '{"providers":[]}') as { providers?: readonly unknown[] }
-  if ((auth.providers ?? []).length > 0) {
-    throw pushError(
-      'AuthProvidersNotSupported',
-      'convex/auth.config names an auth provider, and this version of Concave does not check user tokens yet. Remove it and push again.',
-    )
   }
 }

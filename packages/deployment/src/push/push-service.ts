@@ -6,22 +6,31 @@ import { randomUUID } from 'node:crypto'
 import { BadRequest, type Clock, PlatformError } from '@concave/base'
 import {
   type Database,
+  evaluateSchema,
   finishSchemaPush,
   type IndexDiff,
+  SchemaDryRun,
   type StartedSchemaPush,
   startSchemaPush,
   type Transaction,
   waitForSchema,
 } from '@concave/database'
 import type { Analyzer } from '@concave/runtime'
+import { type AuthDiff, replaceAuthProviders } from '../auth/auth-configuration.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
 import { httpModulePath } from '../functions/http-routes.ts'
 import { deploymentLimits } from '../limits.ts'
 import { auditLog, type ModuleRow, modules, udfConfig } from '../records.ts'
-import { type EvaluatedPush, evaluatePush } from './push-evaluation.ts'
+import { type EvaluatedPush, evaluatePush, evaluatePushedSchema } from './push-evaluation.ts'
 import { pushErrorPrefix, type PushRequest, pushError, refuseUnsupported } from './push-request.ts'
 
-type StartedPush = { readonly evaluated: EvaluatedPush; readonly schemaId: string | null; readonly isDryRun: boolean }
+type StartedPush = {
+  readonly evaluated: EvaluatedPush
+  readonly schemaId: string | null
+  readonly isDryRun: boolean
+  /** Stands in for the schema's row, which a dry run does not have. */
+  readonly schemaDryRun: SchemaDryRun | undefined
+}
 
 export type SchemaChange = {
   readonly allocatedComponentIds: Readonly<Record<string, never>>
@@ -74,19 +83,36 @@ export class PushService {
     })
   }
 
+  /** Foretells what the schema would change, for the CLI's warnings; nothing is kept. */
+  async evaluateSchema(request: PushRequest): Promise<unknown> {
+    return await prefixed(async () => {
+      refuseUnsupported(request)
+      const tx = this.#database.begin('query')
+      const env = await this.#registry.environment(tx)
+      const schema = await evaluatePushedSchema(request, { analyzer: this.#analyzer, env, clock: this.#clock })
+      const evaluation = await evaluateSchema(tx, schema)
+      return {
+        componentSchemaEvaluations: { '': { definitionPath: '', ...evaluation } },
+        newComponentDefinitions: [],
+      }
+    })
+  }
+
   async start(request: PushRequest): Promise<unknown> {
     return await prefixed(async () => {
       const isDryRun = request.dryRun || request.forCodegen
       const evaluated = await this.#evaluate(request)
-      const schema = await this.#startSchema(evaluated, isDryRun)
-      const pushId = this.#remember({ evaluated, schemaId: schema.schemaId, isDryRun })
+      const { indexDiff, schemaId: startedId } = await this.#startSchema(evaluated, isDryRun)
+      const schemaDryRun = isDryRun ? this.#startDryRun(evaluated) : undefined
+      const schemaId = schemaDryRun === undefined ? startedId : `dry-run:${randomUUID()}`
+      const pushId = this.#remember({ evaluated, schemaId, isDryRun, schemaDryRun })
       if (!isDryRun && hasActions(evaluated)) this.#onActions()
       return {
         concavePushId: pushId,
         environmentVariables: userVariables(evaluated),
         externalDepsId: null,
         componentDefinitionPackages: { '': {} },
-        appAuth: [],
+        appAuth: evaluated.authProviders,
         analysis: { '': toAnalysis(evaluated) },
         app: {
           definitionPath: '',
@@ -96,7 +122,7 @@ export class PushService {
           httpRoutes: { httpModuleRoutes: evaluated.modules.get(httpModulePath)?.httpRoutes ?? null, mounts: [] },
           exports: {},
         },
-        schemaChange: toSchemaChange(schema),
+        schemaChange: toSchemaChange({ schemaId, indexDiff }),
       }
     })
   }
@@ -104,7 +130,8 @@ export class PushService {
   /** Long poll: answers as soon as the schema's fate is known, at the latest after `timeoutMs`. */
   async waitForSchema(schemaId: string | null, timeoutMs: number): Promise<unknown> {
     if (schemaId === null) return { type: 'complete' }
-    const status = await waitForSchema(this.#database, schemaId, timeoutMs)
+    const dryRun = [...this.#started.values()].find((push) => push.schemaId === schemaId)?.schemaDryRun
+    const status = await (dryRun?.advance(timeoutMs) ?? waitForSchema(this.#database, schemaId, timeoutMs))
     switch (status.type) {
       case 'inProgress': {
         const { schemaValidationComplete, indexesComplete, indexesTotal } = status
@@ -156,6 +183,12 @@ export class PushService {
     return value
   }
 
+  /** Existing documents are checked while the client waits for the schema. */
+  #startDryRun({ schemaText }: EvaluatedPush): SchemaDryRun | undefined {
+    if (schemaText === undefined) return undefined
+    return new SchemaDryRun({ database: this.#database, clock: this.#clock }, schemaText)
+  }
+
   #remember(push: StartedPush): string {
     const pushId = randomUUID()
     this.#started.set(pushId, push)
@@ -177,6 +210,7 @@ export class PushService {
     const { indexDiff, schemaDiff } = await finishSchemaPush(tx, schemaId)
     const [config] = await udfConfig.list(tx, { limit: 1 })
     const moduleDiff = await replaceModules(tx, evaluated.rows)
+    const authDiff = await replaceAuthProviders(tx, evaluated.authProviders, evaluated.env.version)
     const next = {
       serverVersion: evaluated.serverVersion,
       codeVersion: evaluated.codeVersion,
@@ -188,11 +222,12 @@ export class PushService {
     await auditLog.insert(tx, {
       action: 'push_config',
       member_id: null,
-      metadata: JSON.stringify({ message: options.message, moduleDiff, indexDiff }),
+      metadata: JSON.stringify({ message: options.message, authDiff, moduleDiff, indexDiff }),
     })
     return {
       previousVersion: config?.serverVersion,
       nextVersion: next.serverVersion,
+      authDiff,
       moduleDiff,
       indexDiff,
       schemaDiff,
@@ -205,6 +240,7 @@ type ModuleDiff = { readonly added: readonly string[]; readonly removed: readonl
 type LiveChange = {
   readonly previousVersion: string | undefined
   readonly nextVersion: string
+  readonly authDiff: AuthDiff
   readonly moduleDiff: ModuleDiff
   readonly indexDiff: IndexDiff
   readonly schemaDiff: { readonly previous_schema: string | null; readonly next_schema: string | null } | null
@@ -254,9 +290,8 @@ function toAnalysis(evaluated: EvaluatedPush): unknown {
 }
 
 function toDiff(change: LiveChange | undefined): unknown {
-  const authDiff = { added: [], removed: [] }
-  if (change === undefined) return { authDiff, definitionDiffs: {}, componentDiffs: {} }
-  const { previousVersion, nextVersion } = change
+  if (change === undefined) return { authDiff: { added: [], removed: [] }, definitionDiffs: {}, componentDiffs: {} }
+  const { authDiff, previousVersion, nextVersion } = change
   const isSameVersion = previousVersion === undefined || previousVersion === nextVersion
   return {
     authDiff,

@@ -1,30 +1,23 @@
 /**
- * The `_system/…` queries that the CLI and the dashboard run over the sync protocol or HTTP (sync-and-http.md §6). Each
+ * The `_system/…` functions that the CLI and the dashboard run over the sync protocol or HTTP (sync-and-http.md §6). Each
  * reads through a transaction, so it is live like any other query.
  */
 import { BadRequest } from '@concave/base'
 import type { Transaction } from '@concave/database'
 import { displayFunctionPath, type FunctionPath } from '@concave/protocol'
-import { decodeValue, parseValue, type Value, type ValueObject } from '@concave/values'
+import type { UdfType } from '@concave/runtime'
+import { decodeValue, parseValue, type Value } from '@concave/values'
 import { z } from 'zod'
 import { FunctionError } from '../functions/function-error.ts'
+import type { FileStore } from '../files/file-store.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
+import { wrongKindMessage } from '../functions/function-host.ts'
 import { httpModulePath } from '../functions/http-routes.ts'
 import { deploymentLimits } from '../limits.ts'
-import { environmentVariables } from '../records.ts'
+import { authProviders, environmentVariables } from '../records.ts'
+import { fileMutations, fileQueries } from './file-functions.ts'
+import { define, object, pageLimits, paginationOpts, scan, type SystemFunction } from './system-function.ts'
 
-/** System functions page with limits of their own (database.md §10). */
-const pageLimits = { maximumRowsRead: 10_000, maximumBytesRead: 5_000_000 } as const
-const scanPageRows = 100
-
-type Scope = 'user' | 'system' | 'private'
-type SystemFunction = (tx: Transaction, args: unknown) => Promise<Value>
-
-const paginationOpts = z.object({
-  cursor: z.string().nullable(),
-  numItems: z.number(),
-  endCursor: z.string().nullish(),
-})
 const noArgs = z.looseObject({})
 const tableArgs = z.looseObject({ tableName: z.string() })
 const tableDataArgs = z.looseObject({
@@ -36,11 +29,19 @@ const tablesArgs = z.looseObject({ paginationOpts: paginationOpts.optional() })
 
 export class SystemFunctions {
   readonly #functions: ReadonlyMap<string, SystemFunction>
+  readonly #mutations: ReadonlyMap<string, SystemFunction>
 
-  constructor(deps: { readonly registry: CodeRegistry; readonly url: string; readonly siteUrl: string }) {
-    const { registry, url, siteUrl } = deps
+  constructor(deps: {
+    readonly registry: CodeRegistry
+    readonly files: FileStore
+    readonly url: string
+    readonly siteUrl: string
+  }) {
+    const { registry, files, url, siteUrl } = deps
+    this.#mutations = new Map(fileMutations(files))
     const builtIn: Readonly<Record<string, string>> = { CONVEX_CLOUD_URL: url, CONVEX_SITE_URL: siteUrl }
     this.#functions = new Map<string, SystemFunction>([
+      ...fileQueries(files),
       ['_system/cli/tables', define(tablesArgs, listTables)],
       ['_system/cli/tableData', define(tableDataArgs, readTableData)],
       [
@@ -77,6 +78,12 @@ export class SystemFunctions {
       ['_system/frontend/convexSiteUrl', define(noArgs, async () => siteUrl)],
       ['_system/frontend/getVersion', define(noArgs, async (tx) => (await registry.load(tx)).serverVersion)],
       ['_system/frontend/listEnvironmentVariables', define(noArgs, listVariableRows)],
+      [
+        '_system/frontend/listAuthProviders',
+        define(noArgs, async (tx) =>
+          (await authProviders.list(tx)).map(({ evaluatedWith: _version, ...row }) => object(row)),
+        ),
+      ],
     ])
   }
 
@@ -84,33 +91,22 @@ export class SystemFunctions {
     return path.module.startsWith('_system/')
   }
 
+  kindOf(path: FunctionPath): UdfType {
+    return this.#mutations.has(displayFunctionPath(path)) ? 'mutation' : 'query'
+  }
+
   /** Throws a `FunctionError` for unknown names and bad arguments. Access is the caller's business. */
   async run(tx: Transaction, path: FunctionPath, args: unknown): Promise<Value> {
     const name = displayFunctionPath(path)
-    const run = this.#functions.get(name)
+    const run = (tx.kind === 'query' ? this.#functions : this.#mutations).get(name)
+    if (run === undefined && (this.#functions.has(name) || this.#mutations.has(name))) {
+      throw new FunctionError(wrongKindMessage(path, tx.kind, this.kindOf(path)))
+    }
     if (run === undefined) {
       throw new FunctionError(`Could not find function for '${name}'. This version of Concave does not have it.`)
     }
     return await run(tx, args ?? {})
   }
-}
-
-function define<Schema extends z.ZodType>(
-  schema: Schema,
-  run: (tx: Transaction, args: z.infer<Schema>) => Promise<Value>,
-): SystemFunction {
-  return async (tx, args) => {
-    const parsed = schema.safeParse(args)
-    if (parsed.success) return await run(tx, parsed.data)
-    const issue = parsed.error.issues[0]
-    throw new FunctionError(
-      `ArgumentValidationError: ${issue?.message ?? 'invalid arguments'} at "${issue?.path.join('.') ?? ''}".`,
-    )
-  }
-}
-
-function object(fields: Readonly<Record<string, Value>>): ValueObject {
-  return Object.assign(Object.create(null) as Record<string, Value>, fields)
 }
 
 /** Tables of the app and the virtual ones; nothing private. */
@@ -150,25 +146,6 @@ async function readTableData(tx: Transaction, args: z.infer<typeof tableDataArgs
     isDone: result.isDone,
     continueCursor: result.continueCursor,
   })
-}
-
-/** Documents of a table, oldest first unless `order` says otherwise. */
-async function scan(
-  tx: Transaction,
-  table: string,
-  options: { readonly scope: Scope; readonly order?: 'asc' | 'desc'; readonly limit?: number },
-): Promise<readonly ValueObject[]> {
-  const { scope, order = 'asc', limit } = options
-  const source = { type: 'FullTableScan', tableName: table, order }
-  const cursor = tx.openCursor({ source, operators: limit === undefined ? [] : [{ limit }] }, { scope })
-  const documents: ValueObject[] = []
-  for (;;) {
-    const { rows, done } = await cursor.nextPage(scanPageRows)
-    for (const text of rows) documents.push(parseValue(text) as ValueObject)
-    if (done) break
-  }
-  cursor.close()
-  return documents
 }
 
 /** A number that differs whenever the table changes: the snapshot's own timestamp, with the table in the read set. */

@@ -56,3 +56,20 @@ function replaceModules(replacements: typeof actionModules): Plugin {
     },
   }
 }
+
+/** The module that one-off queries import, as the text of one ES module. */
+export async function bundleReplWrappers(): Promise<string> {
+  const result = await build({
+    entryPoints: [fileURLToPath(new URL('./repl/wrappers.ts', import.meta.url))],
+    bundle: true,
+    write: false,
+    platform: 'neutral',
+    format: 'esm',
+    target: 'es2024',
+    charset: 'utf8',
+    logLevel: 'silent',
+  })
+  const output = result.outputFiles[0]
+  if (output === undefined) throw new Error('esbuild produced no output')
+  return output.text
+}

@@ -17,6 +17,7 @@ import type { BlockingChannel } from './blocking-channel.ts'
 import { describeCopiedError } from './copied-error.ts'
 import { Cursors, type Page } from './cursors.ts'
 import type { IsolateSlot } from './isolate-slot.ts'
+import type { ReadMemory } from './read-memory.ts'
 import { noLogs, Realm, type CallEnd } from './realm.ts'
 import { runnerLimits } from './runner-limits.ts'
 
@@ -43,7 +44,7 @@ const readOps: ReadonlySet<string> = new Set([
 /** Cursors of all functions of an execution are told apart by their ids alone. */
 const queryIdsPerFunction = 2 ** 32
 
-/** Writes whose result nobody can see but as "it worked": they need not be waited for one by one. */
+/** Writes whose result nobody can see but as "it worked": they need not be waited for. */
 const writesAhead: ReadonlySet<string> = new Set(['1.0/shallowMerge', '1.0/replace', '1.0/remove'])
 
 type Call = {
@@ -62,11 +63,12 @@ export class Execution {
   readonly #channel: BlockingChannel
   readonly #getSlot: (depth: number) => IsolateSlot
   readonly #invoke: Invoke
+  readonly #memory: ReadMemory
   readonly #cursors: Cursors
   readonly #nestedLogs: LogLine[] = []
   readonly #observedEnv = new Set<string>()
   #observedTime = false
-  #writesHeld = 0
+  #framesHeld = 0
   #startedFunctions = 0
   /** Of the realm of the outermost function. */
   #tier: ReuseTier = 'fresh'
@@ -77,8 +79,10 @@ export class Execution {
     readonly channel: BlockingChannel
     readonly getSlot: (depth: number) => IsolateSlot
     readonly invoke: Invoke
+    readonly memory: ReadMemory
   }) {
     this.#channel = options.channel
+    this.#memory = options.memory
     this.#getSlot = options.getSlot
     this.#invoke = options.invoke
     this.#cursors = new Cursors((queryId, query) => this.#loadPage(queryId, query))
@@ -87,6 +91,7 @@ export class Execution {
   /** Runs the function and sends `done`. */
   run(): void {
     const end = this.#runAt(0, this.#invoke, this.#invoke)
+    this.#memory.endCall(this.#fatal === undefined && end.header.kind === 'success')
     this.#noteLogs(end.logs)
     const logLines = mergeByTime(end.logs.logLines, this.#nestedLogs)
     const observed = { time: this.#observedTime, env: [...this.#observedEnv] }
@@ -163,23 +168,52 @@ export class Execution {
       case '1.0/runUdf':
         return this.#answerNested(depth, udfType, argsJson)
       default: {
-        if (this.#maySendAhead(udfType, op)) {
-          this.#channel.hold(frameKinds.write, [this.#takeNotes(), op, argsJson])
-          this.#writesHeld += 1
-          this.#cursors.dropPrefetched()
-          return '0null'
-        }
+        if (op === '1.0/get') return this.#answerGet(depth, argsJson)
+        if (udfType === 'mutation' && !readOps.has(op)) return this.#answerWrite(depth, op, argsJson)
         this.#request(frameKinds.syscall, [op, argsJson])
-        if (udfType === 'mutation' && !readOps.has(op)) this.#cursors.dropPrefetched()
         return this.#answerText(depth, this.#channel.read())
       }
     }
   }
 
-  /** A write that is refused after all makes the whole call run again, waiting for each (see `Call`). */
-  #maySendAhead(udfType: 'query' | 'mutation', op: string): boolean {
-    if (!this.#invoke.sendsWritesAhead || udfType !== 'mutation') return false
-    return writesAhead.has(op) && this.#writesHeld < runnerLimits.writesAhead
+  #answerGet(depth: number, argsJson: string): string {
+    const expected = this.#mayExpect() ? this.#memory.findDocument(argsJson) : undefined
+    if (expected !== undefined) {
+      this.#sendAhead(frameKinds.expectAnswer, ['1.0/get', argsJson, expected])
+      return `0${expected}`
+    }
+    this.#request(frameKinds.syscall, ['1.0/get', argsJson])
+    const reply = this.#channel.read()
+    if (reply.kind === frameKinds.replyOk && this.#isMutation) {
+      this.#memory.rememberDocument(argsJson, reply.texts[0] as string)
+    }
+    return this.#answerText(depth, reply)
+  }
+
+  #answerWrite(depth: number, op: string, argsJson: string): string {
+    this.#memory.write(op, argsJson)
+    if (writesAhead.has(op) && this.#invoke.ahead !== 'nothing' && this.#framesHeld < runnerLimits.framesAhead) {
+      this.#sendAhead(frameKinds.write, [op, argsJson])
+      this.#cursors.dropPrefetched()
+      return '0null'
+    }
+    this.#request(frameKinds.syscall, [op, argsJson])
+    this.#cursors.dropPrefetched()
+    return this.#answerText(depth, this.#channel.read())
+  }
+
+  /** What was sent ahead and turns out wrong makes the whole call run again (see `Call`). */
+  #sendAhead(kind: FrameKind, texts: readonly string[]): void {
+    this.#channel.hold(kind, [this.#takeNotes(), ...texts])
+    this.#framesHeld += 1
+  }
+
+  get #isMutation(): boolean {
+    return this.#invoke.udfType === 'mutation'
+  }
+
+  #mayExpect(): boolean {
+    return this.#isMutation && this.#invoke.ahead === 'writesAndReads' && this.#framesHeld < runnerLimits.framesAhead
   }
 
   #closeCursors(ids: string): void {
@@ -244,14 +278,22 @@ export class Execution {
   }
 
   #loadPage(queryId: number, query: string | undefined): Page {
+    const expected = query !== undefined && this.#mayExpect() ? this.#memory.findPage(query) : undefined
+    if (expected !== undefined) {
+      const { done, rows } = expected
+      this.#sendAhead(frameKinds.expectPage, [String(queryId), query as string, done ? '1' : '0', ...rows])
+      return expected
+    }
     this.#request(frameKinds.nextPage, query === undefined ? [String(queryId)] : [String(queryId), query])
     const reply = this.#channel.read()
     if (reply.kind !== frameKinds.replyOk) throw new Refused(reply)
-    return { done: reply.texts[0] === '1', rows: reply.texts.slice(1) }
+    const page = { done: reply.texts[0] === '1', rows: reply.texts.slice(1) }
+    if (query !== undefined && this.#isMutation) this.#memory.rememberPage(query, page)
+    return page
   }
 
   #request(kind: FrameKind, texts: readonly string[]): void {
-    this.#writesHeld = 0
+    this.#framesHeld = 0
     this.#channel.send(kind, [this.#takeNotes(), ...texts])
   }
 

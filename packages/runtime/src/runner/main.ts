@@ -19,6 +19,7 @@ import { readBoot } from './boot.ts'
 import { CodeStore } from './code-store.ts'
 import { Execution } from './execution.ts'
 import { IsolateSlot } from './isolate-slot.ts'
+import { ReadMemory } from './read-memory.ts'
 import { runnerLimits } from './runner-limits.ts'
 
 const channelFd = 3
@@ -30,6 +31,7 @@ setFlagsFromString('--invocation-count-for-turbofan=1500')
 
 const channel = new BlockingChannel(channelFd)
 const store = new CodeStore()
+const memory = new ReadMemory()
 const slots: IsolateSlot[] = []
 
 const { options, snapshot, snapshotText } = readBoot(channel)
@@ -77,7 +79,7 @@ function handle(frame: Frame): void {
       store.dropEnv(first)
       return
     case frameKinds.invoke:
-      new Execution({ channel, getSlot, invoke: decodeInvoke(frame.texts) }).run()
+      new Execution({ channel, getSlot, invoke: decodeInvoke(frame.texts), memory }).run()
       return
     case frameKinds.analyze:
       channel.send(frameKinds.analyzed, [JSON.stringify(analyzeModule(getSlot(0), JSON.parse(first) as AnalyzeHeader))])

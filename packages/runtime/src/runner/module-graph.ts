@@ -10,8 +10,13 @@ export class LoaderError extends Error {
   }
 }
 
+/** Where the module of the only specifier with a scheme stands; no app can push a module there. */
+export const replWrappersPath = '_system/repl/wrappers.js'
+const replWrappersSpecifier = `convex:/${replWrappersPath}`
+
 /** Path of `specifier` as imported by the module at `referrerPath`. Only relative imports exist in pushed code. */
 export function resolveSpecifier(specifier: string, referrerPath: string): string {
+  if (specifier === replWrappersSpecifier) return replWrappersPath
   const scheme = /^([a-zA-Z][a-zA-Z0-9+.-]*):/.exec(specifier)?.[1]
   if (scheme !== undefined) throw new LoaderError(`Unsupported scheme (${scheme}) in ${specifier}`)
   if (!/^\.{0,2}\//.test(specifier)) {

@@ -6,6 +6,10 @@ export const runnerLimits = {
   preparedPerGraph: 2,
   /** Levels of nested calls; the host refuses earlier (function-runtime.md §5). */
   nestedDepth: 9,
-  /** Writes sent ahead before one is waited for. */
-  writesAhead: 32,
+  /** Frames sent ahead, confirmed reads and writes, before an answer is waited for. */
+  framesAhead: 64,
+  /** What is kept of answers to reads: rows of one reading, bytes of one and of all. */
+  rememberedRows: 16,
+  rememberedReadingBytes: 65_536,
+  rememberedBytes: 8 * 1_048_576,
 } as const

@@ -51,6 +51,7 @@ type Pending = { readonly kind: CallKind; readonly deferred: Deferred<CallAnswer
 export class CommitterThread {
   readonly #checkpointer: Checkpointer
   readonly #pending = new Map<number, Pending>()
+  readonly #watchers = new Map<string, (isCheckpointing: boolean) => void>()
   #worker: Worker | undefined
   #nextRequestId = 1
 
@@ -69,6 +70,15 @@ export class CommitterThread {
     const message = { kind: 'request', request: { ...request, kind, requestId, path } as CommitterRequest } as const
     worker.postMessage(message satisfies ToCommitter, ownedBuffers(message.request))
     return (await deferred.promise) as CallAnswer<K>
+  }
+
+  /** `watch` is told when a checkpoint of the database at `path` begins and ends. */
+  watchCheckpoints(path: string, watch: (isCheckpointing: boolean) => void): void {
+    this.#watchers.set(path, watch)
+  }
+
+  unwatchCheckpoints(path: string): void {
+    this.#watchers.delete(path)
   }
 
   async close(): Promise<void> {
@@ -98,7 +108,9 @@ export class CommitterThread {
   }
 
   #checkpoint(worker: Worker, request: Extract<FromCommitter, { kind: 'checkpoint' }>): void {
+    this.#watchers.get(request.path)?.(true)
     this.#checkpointer.checkpoint(request, () => {
+      this.#watchers.get(request.path)?.(false)
       const message: ToCommitter = { kind: 'checkpointed', path: request.path }
       worker.postMessage(message)
     })

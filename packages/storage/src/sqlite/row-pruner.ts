@@ -38,20 +38,20 @@ export class RowPruner {
     this.#deleteHistoryEntry = prepare('DELETE FROM hidx WHERE index_id = ? AND until_ts = ? AND key = ?')
     this.#deleteLog = prepare(
       `DELETE FROM log WHERE partition = ${partition} AND ts IN
-       (SELECT ts FROM log WHERE partition = ${partition} AND ts <= ? ORDER BY ts LIMIT ?)`,
+       (SELECT ts FROM log WHERE partition = ${partition} AND ts <= ? ORDER BY ts LIMIT ? + 0)`,
     )
     this.#deleteTablet = [
-      prepare('DELETE FROM docs WHERE tablet = ?1 AND id IN (SELECT id FROM docs WHERE tablet = ?1 LIMIT ?2)'),
+      prepare('DELETE FROM docs WHERE tablet = ?1 AND id IN (SELECT id FROM docs WHERE tablet = ?1 LIMIT ?2 + 0)'),
       prepare(
         `DELETE FROM hdocs WHERE tablet = ?1 AND (id, until_ts) IN
-         (SELECT id, until_ts FROM hdocs WHERE tablet = ?1 LIMIT ?2)`,
+         (SELECT id, until_ts FROM hdocs WHERE tablet = ?1 LIMIT ?2 + 0)`,
       ),
     ]
     this.#deleteIndex = [
-      prepare('DELETE FROM idx WHERE index_id = ?1 AND key IN (SELECT key FROM idx WHERE index_id = ?1 LIMIT ?2)'),
+      prepare('DELETE FROM idx WHERE index_id = ?1 AND key IN (SELECT key FROM idx WHERE index_id = ?1 LIMIT ?2 + 0)'),
       prepare(
         `DELETE FROM hidx WHERE index_id = ?1 AND (until_ts, key) IN
-         (SELECT until_ts, key FROM hidx WHERE index_id = ?1 LIMIT ?2)`,
+         (SELECT until_ts, key FROM hidx WHERE index_id = ?1 LIMIT ?2 + 0)`,
       ),
     ]
   }

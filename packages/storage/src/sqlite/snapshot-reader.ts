@@ -28,17 +28,23 @@ const fetchRowsMax = 128
 
 /**
  * Reads one database file on the calling thread. A read at T takes current rows that appeared at or before T, and from
- * history those that were visible at T; an entry's document likewise. No SQLite transaction outlives a call, so that
- * checkpoints are never held up.
+ * history those that were visible at T; an entry's document likewise.
+ *
+ * Reads share one SQLite transaction until a read asks for a ts above its head or `release` ends it: opening one costs
+ * as much as several reads, and SQLite forgets all cached pages when the file has changed since the last one. A read at
+ * exactly its head needs no history. It holds checkpoints up, so it must be released every now and then.
  *
  * Scans read byte strings as hex: `node:sqlite` makes each BLOB an ArrayBuffer of its own, which costs more than all the
  * rest of a row. Upper case hex sorts as the bytes do. The byte strings of one page share one buffer.
+ *
+ * `LIMIT ? + 0`: SQLite looks at the value of a bare `LIMIT ?` while it plans, and so plans anew whenever it is bound.
  */
 export class SnapshotReader {
   readonly #database: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
   readonly #begin: StatementSync
   readonly #commit: StatementSync
+  #heldTs: Ts | undefined
 
   constructor(path: string, options: ConnectionOptions) {
     this.#database = openForReading(path, options)
@@ -46,34 +52,51 @@ export class SnapshotReader {
     this.#commit = this.#database.prepare('COMMIT')
   }
 
+  /** Head of the transaction that is open, undefined if none is. */
+  get heldTs(): Ts | undefined {
+    return this.#heldTs
+  }
+
   /** `at` must be at or below the head. */
   read(at: Ts, ops: readonly ReadOp[]): ReadResult[] {
-    // A get alone needs no transaction: a revision that is superseded between its two statements is found by the second.
-    if (ops.every((op) => op.kind === 'get')) return ops.map((op) => this.#get(at, op.tablet, op.ids))
-    this.#begin.run()
-    try {
-      return ops.map((op) => (op.kind === 'get' ? this.#get(at, op.tablet, op.ids) : this.#scan(at, op)))
-    } finally {
-      this.#commit.run()
-    }
+    if (this.#heldTs === undefined || this.#heldTs < at) this.#renew(at)
+    return ops.map((op) => (op.kind === 'get' ? this.#get(at, op.tablet, op.ids) : this.#scan(at, op)))
+  }
+
+  /** Ends the transaction: the next read sees all that is in the file by then. */
+  release(): void {
+    if (this.#heldTs === undefined) return
+    this.#heldTs = undefined
+    this.#commit.run()
   }
 
   history({ after, until, limit }: HistoryQuery): LogRecord[] {
+    this.release()
     const rows = this.#all(
-      `SELECT ts, record FROM log WHERE partition = ${partition} AND ts > ? AND ts <= ? ORDER BY ts LIMIT ?`,
+      `SELECT ts, record FROM log WHERE partition = ${partition} AND ts > ? AND ts <= ? ORDER BY ts LIMIT ? + 0`,
       [after, until, limit],
     ) as unknown as (readonly [bigint, Uint8Array])[]
     return rows.map(([ts, record]) => decodeCommit(ts, record))
   }
 
   getMeta(key: string): { readonly value: string; readonly version: number } | undefined {
+    this.release()
     const row = this.#get1('SELECT value, version FROM meta WHERE key = ?', [key])
     return row === undefined ? undefined : { value: row[0] as string, version: Number(row[1]) }
   }
 
   close(): void {
+    this.release()
     this.#statements.clear()
     this.#database.close()
+  }
+
+  #renew(at: Ts): void {
+    this.release()
+    this.#begin.run()
+    const head = this.#get1(`SELECT ts FROM head WHERE partition = ${partition}`, [])
+    this.#heldTs = head?.[0] as Ts
+    assert(at <= this.#heldTs, `Read at ${at}, above the head ${this.#heldTs}.`)
   }
 
   #get(at: Ts, tablet: Tablet, ids: readonly Uint8Array[]): GetResult {
@@ -85,7 +108,7 @@ export class SnapshotReader {
     if (row !== undefined && (row[0] as bigint) <= at) {
       return { id, ts: row[0] as bigint, text: row[2] as string, size: Number(row[1]) }
     }
-    return this.#pastDocument(at, tablet, id)
+    return at === this.#heldTs ? undefined : this.#pastDocument(at, tablet, id)
   }
 
   #pastDocument(at: Ts, tablet: Tablet, id: Uint8Array): StoredDocument | undefined {
@@ -125,13 +148,16 @@ export class SnapshotReader {
     const bounds = rangeSql('key', range, op.order)
     const current = this.#all(
       `SELECT hex(i.key), hex(i.id), d.ts, d.size, d.text FROM idx AS i LEFT JOIN docs AS d ON d.tablet = i.tablet AND d.id = i.id
-       WHERE i.index_id = ? ${bounds.where} AND i.from_ts <= ? ${bounds.orderBy} LIMIT ?`,
+       WHERE i.index_id = ? ${bounds.where} AND i.from_ts <= ? ${bounds.orderBy} LIMIT ? + 0`,
       [op.index, ...bounds.values, at, fetchMax],
     ) as unknown as CurrentRow[]
-    const past = this.#all(
-      `SELECT hex(key), hex(id) FROM hidx WHERE index_id = ? AND until_ts > ? ${bounds.where} AND from_ts <= ? ${bounds.orderBy} LIMIT ?`,
-      [op.index, at, ...bounds.values, at, fetchMax],
-    ) as unknown as PastRow[]
+    const past =
+      at === this.#heldTs
+        ? []
+        : (this.#all(
+            `SELECT hex(key), hex(id) FROM hidx WHERE index_id = ? AND until_ts > ? ${bounds.where} AND from_ts <= ? ${bounds.orderBy} LIMIT ? + 0`,
+            [op.index, at, ...bounds.values, at, fetchMax],
+          ) as unknown as PastRow[])
     const rows = mergeRows(current, past, op.order, fetchMax)
     const bytes = new PageBytes(rows)
     return rows.map(([keyHex, idHex, ts, size, text]) => {
@@ -148,14 +174,17 @@ export class SnapshotReader {
   #documentPage(at: Ts, op: Extract<ScanOp, { kind: 'scanDocuments' }>, range: KeyRange, fetchMax: number): ScanRow[] {
     const bounds = rangeSql('id', range, op.order)
     const current = this.#all(
-      `SELECT hex(id), NULL, ts, size, text FROM docs WHERE tablet = ? ${bounds.where} AND ts <= ? ${bounds.orderBy} LIMIT ?`,
+      `SELECT hex(id), NULL, ts, size, text FROM docs WHERE tablet = ? ${bounds.where} AND ts <= ? ${bounds.orderBy} LIMIT ? + 0`,
       [op.tablet, ...bounds.values, at, fetchMax],
     ) as unknown as CurrentRow[]
-    const past = this.#all(
-      `SELECT hex(id), NULL, from_ts, size, text FROM hdocs
-       WHERE tablet = ? ${bounds.where} AND until_ts > ? AND from_ts <= ? ${bounds.orderBy} LIMIT ?`,
-      [op.tablet, ...bounds.values, at, at, fetchMax],
-    ) as unknown as CurrentRow[]
+    const past =
+      at === this.#heldTs
+        ? []
+        : (this.#all(
+            `SELECT hex(id), NULL, from_ts, size, text FROM hdocs
+             WHERE tablet = ? ${bounds.where} AND until_ts > ? AND from_ts <= ? ${bounds.orderBy} LIMIT ? + 0`,
+            [op.tablet, ...bounds.values, at, at, fetchMax],
+          ) as unknown as CurrentRow[])
     const rows = mergeRows(current, past, op.order, fetchMax)
     const bytes = new PageBytes(rows)
     return rows.map(([idHex, , ts, size, text]) => {

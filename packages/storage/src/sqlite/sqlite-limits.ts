@@ -19,3 +19,6 @@ export const cacheKibDefault = 2048
 
 /** How much of a database is read through a memory map. */
 export const mmapBytesMax = 4096 * mib
+
+/** How long reads share one transaction at most: as long it may hold up the copying of the write-ahead log. */
+export const holdMs = 100

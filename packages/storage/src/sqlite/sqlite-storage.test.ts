@@ -130,6 +130,38 @@ describe('sqlite storage', () => {
     await reopened.close()
   })
 
+  test('holds one snapshot for many reads, and lets go of it for what is new and after a while', async () => {
+    const storage = new SqliteStorage({ path, pool })
+    let head = await storage.open()
+    expect(storage.heldTs).toBeUndefined()
+    const readAt = async (ts: Ts): Promise<unknown> =>
+      await storage.read(ts, [{ kind: 'get', tablet: 1, ids: [documentId(1), documentId(2)] }])
+    for (const ts of [1n, 2n]) {
+      ;({ head } = await storage.append(head, String(ts), [commitOf(ts, 10)]))
+      expect(await readAt(ts)).toMatchObject([{ documents: [{ ts: 1n }, ts === 1n ? undefined : { ts: 2n }] }])
+      expect(storage.heldTs).toBe(ts)
+      expect(await readAt(1n)).toMatchObject([{ documents: [{ ts: 1n }, undefined] }])
+      expect(storage.heldTs).toBe(ts)
+    }
+    await expect.poll(() => storage.heldTs).toBeUndefined()
+    await storage.close()
+  })
+
+  test('shows what bulk adds below the head to reads of a snapshot that is held', async () => {
+    const storage = new SqliteStorage({ path, pool })
+    const { head } = await storage.append(await storage.open(), 'a', [commitOf(1n, 10)])
+    const everything = { from: new Uint8Array(), to: undefined }
+    const scan = async (): Promise<unknown> =>
+      await storage.read(head.ts, [
+        { kind: 'scanIndex', index: 5, tablet: 1, range: everything, order: 'asc', limit: 10, maxBytes: 1000 },
+      ])
+    expect(await scan()).toMatchObject([{ rows: [] }])
+    expect(storage.heldTs).toBe(1n)
+    await storage.bulk([{ index: 5, key: Uint8Array.of(7), tablet: 1, id: documentId(1), documentTs: 1n }])
+    expect(await scan()).toMatchObject([{ rows: [{ key: Uint8Array.of(7), ts: 1n }] }])
+    await storage.close()
+  })
+
   test('copies the write-ahead log into the database while it is open', async () => {
     const storage = new SqliteStorage({ path, pool })
     let head: Head = await storage.open()

@@ -19,7 +19,7 @@ import { CommitterPool, type CommitterThread } from './committer-pool.ts'
 import { DataLock } from './data-lock.ts'
 import { encodeBatch, encodeBulk } from './record-codec.ts'
 import { SnapshotReader } from './snapshot-reader.ts'
-import { cacheKibDefault } from './sqlite-limits.ts'
+import { cacheKibDefault, holdMs } from './sqlite-limits.ts'
 
 export type SqliteStorageOptions = {
   /** The database file; its folder must exist. */
@@ -52,6 +52,9 @@ export class SqliteStorage implements Storage {
   readonly #bell = new AppendBell()
   readonly #inFlight = new Set<Promise<unknown>>()
   #state: { readonly kind: 'new' | 'closed' } | { readonly kind: 'open'; readonly opened: Opened } = { kind: 'new' }
+  #releaseTimer: NodeJS.Timeout | undefined
+  /** While the write-ahead log is copied no transaction outlives a read: the copy would wait for it. */
+  #isCheckpointing = false
 
   constructor(options: SqliteStorageOptions) {
     this.#path = options.path
@@ -77,9 +80,11 @@ export class SqliteStorage implements Storage {
     const state = this.#state
     this.#state = { kind: 'closed' }
     this.#bell.close()
+    clearTimeout(this.#releaseTimer)
     if (state.kind !== 'open') return
     await Promise.allSettled(this.#inFlight)
     const { reader, thread, lock } = state.opened
+    thread.unwatchCheckpoints(this.#path)
     // The last connection to close tidies up the write-ahead log: let that be the committer's.
     reader.close()
     try {
@@ -88,6 +93,10 @@ export class SqliteStorage implements Storage {
       lock.release()
       if (this.#ownsPool) await this.#pool.close()
     }
+  }
+
+  get heldTs(): Ts | undefined {
+    return this.#state.kind === 'open' ? this.#state.opened.reader.heldTs : undefined
   }
 
   async read(at: Ts, ops: readonly ReadOp[]): Promise<ReadResult[]> {
@@ -99,7 +108,12 @@ export class SqliteStorage implements Storage {
     const { reader, headTs, historyBound } = this.#requireOpen()
     assert(at <= headTs, `Read at ${at}, above the head ${headTs}.`)
     if (at < historyBound) throw outOfRetention('snapshot', at, historyBound)
-    return reader.read(at, ops)
+    try {
+      return reader.read(at, ops)
+    } finally {
+      if (this.#isCheckpointing) reader.release()
+      else if (reader.heldTs !== undefined) this.#releaseTimer ??= setTimeout(() => this.#release(), holdMs).unref()
+    }
   }
 
   async append(expect: Head, batchId: string, batch: readonly Commit[]): Promise<Appended> {
@@ -136,7 +150,13 @@ export class SqliteStorage implements Storage {
   }
 
   async bulk(rows: readonly BulkRow[]): Promise<void> {
-    await this.#track(this.#requireOpen().thread.call('bulk', this.#path, { rows: encodeBulk(rows) }))
+    const { thread, reader } = this.#requireOpen()
+    try {
+      await this.#track(thread.call('bulk', this.#path, { rows: encodeBulk(rows) }))
+    } finally {
+      // The head has not moved, and still there is something new to read.
+      if (this.#state.kind === 'open') reader.release()
+    }
   }
 
   readonly meta: MetaStore = {
@@ -162,6 +182,10 @@ export class SqliteStorage implements Storage {
       const generation = bytesToHex(systemRandom.bytes(8))
       const head = await thread.call('open', this.#path, { cacheKib: this.#cacheKib, generation })
       const reader = new SnapshotReader(this.#path, { cacheKib: this.#cacheKib })
+      thread.watchCheckpoints(this.#path, (isCheckpointing) => {
+        this.#isCheckpointing = isCheckpointing
+        if (isCheckpointing) this.#release()
+      })
       return {
         lock,
         thread,
@@ -175,6 +199,11 @@ export class SqliteStorage implements Storage {
       lock.release()
       throw error
     }
+  }
+
+  #release(): void {
+    this.#releaseTimer = undefined
+    if (this.#state.kind === 'open') this.#state.opened.reader.release()
   }
 
   #requireOpen(): Opened {
