@@ -9,7 +9,7 @@ import { DiskBlobs } from '@concave/blobs'
 import type { DeploymentType, DeploymentUrls, Provisioner } from '@concave/control-plane'
 import { Deployment, type KeyVerifier } from '@concave/deployment'
 import { errorReply, sendReply } from '@concave/http'
-import type { RunnerPool } from '@concave/runtime'
+import type { Egress, RunnerPool } from '@concave/runtime'
 import { type CommitterPool, SqliteStorage } from '@concave/storage'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ListeningPair, type PortPair, PortRange } from './port-range.ts'
@@ -45,6 +45,7 @@ export class DeploymentHost implements Provisioner {
     readonly random: Random
     readonly log: Log
     readonly runners: RunnerPool
+    readonly egress: Egress
     readonly committers: CommitterPool
   }
   readonly #hosted = new Map<string, Hosted>()
@@ -61,6 +62,7 @@ export class DeploymentHost implements Provisioner {
     readonly random: Random
     readonly log: Log
     readonly runners: RunnerPool
+    readonly egress: Egress
     readonly committers: CommitterPool
     readonly idleTimeoutMs?: number
   }) {
@@ -217,7 +219,7 @@ export class DeploymentHost implements Provisioner {
   async #open(hosted: Hosted): Promise<Deployment> {
     await hosted.closing
     const { name, type, ports } = hosted.manifest
-    const { clock, random, runners, committers } = this.#deps
+    const { clock, random, runners, egress, committers } = this.#deps
     const log = this.#deps.log.child({ room: 'deployment', deployment: name })
     const { url, siteUrl } = this.#urls(ports)
     return await Deployment.open({
@@ -229,6 +231,7 @@ export class DeploymentHost implements Provisioner {
       blobs: await DiskBlobs.open({ folder: join(this.#folder, name, filesFolder) }),
       keys: this.#keysOf(name),
       runners,
+      egress,
       clock,
       random,
       log,

@@ -4,8 +4,8 @@ import type { Duplex } from 'node:stream'
 import type { Clock, Log, Random } from '@concave/base'
 import type { Blobs } from '@concave/blobs'
 import { Database, RetentionWorker, SchemaWorker } from '@concave/database'
-import { type NodeHandler, type RouteHandler, Router, sendReply, serveRoutes, textReply } from '@concave/http'
-import { Analyzer, Executor, type RunnerPool } from '@concave/runtime'
+import { type NodeHandler, type RouteHandler, Router, serveRoutes } from '@concave/http'
+import { ActionExecutor, Analyzer, type Egress, Executor, type RunnerPool } from '@concave/runtime'
 import type { Storage } from '@concave/storage'
 import { SyncServer } from '@concave/sync'
 import { Access, type KeyVerifier } from './access.ts'
@@ -19,12 +19,15 @@ import { addFunctionRoutes } from './api/function-routes.ts'
 import { addKeyRoutes, openKeyDocuments } from './api/key-routes.ts'
 import { addPushRoutes } from './api/push-routes.ts'
 import { addServiceRoutes } from './api/service-routes.ts'
+import { openOwnSite } from './api/own-site.ts'
+import { createSiteHandler, isHttpActionTarget } from './api/site-handler.ts'
 import { FileCollector } from './files/file-collector.ts'
 import { addFileRoutes } from './files/file-routes.ts'
 import { fileTables } from './files/file-rows.ts'
 import { FileStore } from './files/file-store.ts'
 import { CodeRegistry } from './functions/code-registry.ts'
 import { FunctionService } from './functions/function-service.ts'
+import { HttpActionService } from './functions/http-action-service.ts'
 import { deploymentLimits } from './limits.ts'
 import { FunctionLog } from './logs/function-log.ts'
 import { PushService } from './push/push-service.ts'
@@ -43,19 +46,21 @@ export type DeploymentOptions = {
   readonly blobs: Blobs
   readonly keys: KeyVerifier
   readonly runners: RunnerPool
+  /** Makes the network requests of actions. */
+  readonly egress: Egress
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
 }
 
 const version = 'concave-0.1.0'
-const noHttpActionsText = 'This Convex deployment does not have HTTP actions enabled.'
 
 export class Deployment {
   /** Resolves when it has closed, or has ended because storage failed: then open it again. */
   readonly ended: Promise<void>
   readonly #database: Database
   readonly #executor: Executor
+  readonly #actions: ActionExecutor
   readonly #schemas: SchemaWorker
   readonly #retention: RetentionWorker
   readonly #files: FileStore
@@ -64,6 +69,9 @@ export class Deployment {
   readonly #sync: SyncServer
   readonly #authConfiguration: AuthConfiguration
   readonly #api: NodeHandler
+  readonly #httpActions: HttpActionService
+  readonly #site: NodeHandler
+  readonly #siteBelowApi: NodeHandler
   readonly #log: Log
   readonly #end: () => void
   readonly #clock: Clock
@@ -93,6 +101,7 @@ export class Deployment {
     this.#lastUsedMs = clock.monotonicMs()
     this.#database = database
     this.#executor = new Executor({ pool: runners, log, clock })
+    this.#actions = new ActionExecutor({ pool: runners, egress: options.egress, log, clock })
     this.#schemas = SchemaWorker.start({ database, clock, log })
     this.#retention = RetentionWorker.start({ database, clock, log })
     this.#files = new FileStore({ database, blobs, clock, random, url })
@@ -101,12 +110,10 @@ export class Deployment {
     const builtInVariables = { CONVEX_CLOUD_URL: url, CONVEX_SITE_URL: siteUrl }
     const registry = new CodeRegistry({ database, builtInVariables })
     const signingKeys = new SigningKeys({ database, clock, issuer: url })
-    // The site's documents are what the app's HTTP actions answer, and there are none yet.
-    const ownSite = async () => ({ status: 404, contentType: 'text/plain', text: noHttpActionsText })
     const fetchDiscovery = withOwnOrigins(
       new Map([
         [url, openKeyDocuments(signingKeys)],
-        [siteUrl, ownSite],
+        [siteUrl, openOwnSite(() => this.#httpActions)],
       ]),
       fetchDocument,
     )
@@ -123,6 +130,7 @@ export class Deployment {
       database,
       files: this.#files,
       executor: this.#executor,
+      actionExecutor: this.#actions,
       registry,
       system,
       access,
@@ -132,7 +140,13 @@ export class Deployment {
     })
     const analyzer = new Analyzer({ pool: runners, log, clock })
     this.#authConfiguration = new AuthConfiguration({ registry, analyzer })
-    const pushes = new PushService({ database, analyzer, registry, clock })
+    const pushes = new PushService({
+      database,
+      analyzer,
+      registry,
+      clock,
+      onActions: () => this.#actions.warm(),
+    })
     this.#sync = new SyncServer({ backend: this.#functions, clock, log })
 
     const router = new Router<RouteHandler>()
@@ -143,12 +157,26 @@ export class Deployment {
     addAdminRoutes(router, { access, database, functionLog, authConfiguration: this.#authConfiguration, url, siteUrl })
     addPushRoutes(router, { access, pushes })
     this.#api = serveRoutes({ router, log, cors: { allowCredentials: true } })
+    this.#httpActions = new HttpActionService({
+      deploymentName: name,
+      isRedacted,
+      database,
+      files: this.#files,
+      actionExecutor: this.#actions,
+      registry,
+      functionLog,
+      clock,
+      access,
+      functions: this.#functions,
+    })
+    this.#site = createSiteHandler({ httpActions: this.#httpActions, log }, { hasPrefix: false })
+    this.#siteBelowApi = createSiteHandler({ httpActions: this.#httpActions, log }, { hasPrefix: true })
     void database.failed.then((error) => this.#fail(error))
   }
 
-  /** How long nobody has used it: no request, no session, no schema work. 0 while somebody does. */
+  /** How long nobody has used it: no request, no session, no action, no schema work. 0 while somebody does. */
   idleMs(): number {
-    const isUsed = this.#requests > 0 || this.#sync.sessionCount > 0 || this.#schemas.isBusy
+    const isUsed = this.#requests > 0 || this.#actions.size > 0 || this.#sync.sessionCount > 0 || this.#schemas.isBusy
     if (isUsed) this.#lastUsedMs = this.#clock.monotonicMs()
     return this.#clock.monotonicMs() - this.#lastUsedMs
   }
@@ -159,31 +187,32 @@ export class Deployment {
   }
 
   handleApi(request: IncomingMessage, response: ServerResponse): void {
-    this.#requests += 1
-    response.once('close', () => {
-      this.#requests -= 1
-      this.#lastUsedMs = this.#clock.monotonicMs()
-    })
-    this.#api(request, response)
+    this.#track(response)
+    if (isHttpActionTarget(request.url ?? '/')) this.#siteBelowApi(request, response)
+    else this.#api(request, response)
   }
 
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#sync.handleUpgrade(request, socket, head)
   }
 
-  /** HTTP actions are later work; until then every deployment answers like one that has none. */
   handleSite(request: IncomingMessage, response: ServerResponse): void {
-    request.resume()
-    sendReply(response, textReply(noHttpActionsText, { status: 404 })).catch((error: unknown) => {
-      this.#log.debug({ err: error }, 'Could not finish an answer.')
-      response.destroy()
-    })
+    this.#track(response)
+    this.#site(request, response)
   }
 
   /** Sockets first, then what runs, then storage: nothing acknowledged is lost. May be called twice. */
   close(): Promise<void> {
     this.#closing ??= this.#shutDown(1012, 'ServerShutdown')
     return this.#closing
+  }
+
+  #track(response: ServerResponse): void {
+    this.#requests += 1
+    response.once('close', () => {
+      this.#requests -= 1
+      this.#lastUsedMs = this.#clock.monotonicMs()
+    })
   }
 
   /** Storage has failed: clients come back and repeat what is open, on a deployment that was opened again. */
@@ -198,6 +227,7 @@ export class Deployment {
     this.#functions.close()
     this.#files.close()
     try {
+      await this.#actions.close()
       await this.#schemas.stop()
       await this.#retention.stop()
       await this.#fileCollector.stop()

@@ -22,6 +22,10 @@ export const deploymentLimits = {
   timeDependentResultMs: 17_000,
   functionLogEntries: 1000,
   logPollMs: 60_000,
+  /** Of an HTTP action: the request's body, and the response's. */
+  maxHttpBodyBytes: 20 * 1_048_576,
+  /** A client that takes nothing of a response for so long is cut off. */
+  httpStallMs: 120_000,
   maxPushBytes: 200_000_000,
   maxCallBodyBytes: 16 * 1_048_576 + 2000,
   maxEnvironmentVariables: 512,

@@ -6,5 +6,7 @@ export const httpLimits = {
   maxPathSegments: 64,
   /** How long `close` waits for requests in flight before it cuts their sockets. */
   drainMs: 10_000,
+  /** Longer than proxies and clients keep theirs, so that they close idle connections and not we, under a request. */
+  keepAliveMs: 75_000,
   maxRequestIdLength: 128,
 } as const

@@ -29,7 +29,7 @@ export interface RunningServer extends AsyncDisposable {
 
 /** Resolves when the port is bound; rejects if it cannot be. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const server = createServer((request, response) => {
+  const server = createServer({ keepAliveTimeout: httpLimits.keepAliveMs }, (request, response) => {
     if (isClosing) response.setHeader('Connection', 'close')
     response.once('close', () => {
       if (isClosing) server.closeIdleConnections()

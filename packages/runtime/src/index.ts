@@ -16,6 +16,13 @@ export {
   type AnalyzeOutcome,
   type AnalyzeRequest,
 } from './analyzer.ts'
+/** One deployment's actions: `actions.run(request, host)`; processes of their own, time limit, network through `Egress`. */
+export { ActionExecutor, type ActionExecutorOptions } from './actions/action-executor.ts'
+export type * from './actions/action.ts'
+export { type Egress } from './actions/egress.ts'
+export { whenDrained } from './actions/drained.ts'
+export { ReadableSource } from './actions/readable-source.ts'
+export { HttpEgress } from './actions/http-egress.ts'
 /** `bundleOneOffQuery(live, source)`: code in which a query that was sent as source can run. */
 export { bundleOneOffQuery, oneOffQueryPath } from './one-off-query.ts'
 export { runtimeLimits } from './limits.ts'

@@ -21,6 +21,12 @@ export const frameKinds = {
   replyCatchable: 8,
   replyAbort: 9,
   analyze: 10,
+  // To runners of actions; `actions/action-frames.ts` has their texts.
+  startAction: 11,
+  deliver: 12,
+  wake: 13,
+  abortRequest: 14,
+  endAction: 15,
   /** Calls whose writes have not happened, as numbers joined by commas: the runner counts its calls from 1. */
   forget: 16,
   // runner → supervisor
@@ -37,6 +43,9 @@ export const frameKinds = {
   expectPage: 28,
   /** What a syscall is taken to answer: [notes, op, arguments, answer]. */
   expectAnswer: 29,
+  actionOperation: 30,
+  actionTurn: 31,
+  actionEnded: 32,
 } as const
 
 export type FrameKind = (typeof frameKinds)[keyof typeof frameKinds]

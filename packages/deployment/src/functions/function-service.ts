@@ -4,14 +4,9 @@
  */
 import { bytesToHex, type Clock, Overloaded, PlatformError, systemRandom, WriteConflict } from '@concave/base'
 import { type Database, OutOfRetention, type ReadSet, type Transaction } from '@concave/database'
+import { displayFunctionPath, type Identity, identityKey, parseFunctionPath } from '@concave/protocol'
 import {
-  displayFunctionPath,
-  type FunctionPath,
-  type Identity,
-  identityKey,
-  parseFunctionPath,
-} from '@concave/protocol'
-import {
+  type ActionExecutor,
   bundleOneOffQuery,
   CatchableError,
   oneOffQueryPath,
@@ -24,29 +19,32 @@ import {
   type SentCall,
 } from '@concave/runtime'
 import type { AuthToken, CallOutcome, FunctionCall, MutationOutcome, SessionRequest, SyncBackend } from '@concave/sync'
-import { stringifyValue, type TableNumbers, type Value } from '@concave/values'
+import { stringifyValue, type TableNumbers } from '@concave/values'
 import type { Access } from '../access.ts'
 import type { SigningKeys } from '../auth/signing-keys.ts'
 import type { FileStore } from '../files/file-store.ts'
 import { deploymentLimits } from '../limits.ts'
-import { type FunctionLog, formatLogLine } from '../logs/function-log.ts'
+import { type Caller, type FunctionLog, formatLogLine, identityTypeOf } from '../logs/function-log.ts'
 import type { SystemFunctions } from '../system/system-functions.ts'
+import { ActionService } from './action-service.ts'
 import { checkArguments, checkResult, hasCommitTs, resolveCommitTs } from './call-values.ts'
 import type { CodeRegistry } from './code-registry.ts'
 import { EarlyCall } from './early-call.ts'
 import { FairLane } from './fair-lane.ts'
 import { describeForCaller, FunctionError } from './function-error.ts'
-import { FunctionHost, notFoundMessage, wrongKindMessage } from './function-host.ts'
-import { LoadedCode, type LoadedFunction } from './loaded-code.ts'
+import { FunctionHost, wrongKindMessage } from './function-host.ts'
+import { type FunctionKind, LoadedCode, type TransactionalFunction } from './loaded-code.ts'
+import {
+  audienceOf,
+  isAdmin,
+  isWithinReach,
+  publicNotFoundMessage,
+  readOnlyMessage,
+  unreachableMessage,
+} from './reach.ts'
+import type { Run } from './run.ts'
 import { findSessionRequest, recordSessionRequest } from './session-requests.ts'
 import { QueryCache, SharedResult } from './query-cache.ts'
-
-const readOnlyMessage = 'You do not have permission to perform this operation.'
-
-/** One attempt that came to an end, before its outcome is worded for the caller. */
-type Run =
-  | { readonly kind: 'success'; readonly value: Value; readonly text: string; readonly logLines: readonly LogLine[] }
-  | { readonly kind: 'error'; readonly error: FunctionError; readonly logLines: readonly LogLine[] }
 
 type QueryRun = Run & {
   readonly reads: ReadSet
@@ -68,11 +66,13 @@ export type FunctionServiceDependencies = {
   readonly signingKeys: SigningKeys
   readonly functionLog: FunctionLog
   readonly clock: Clock
+  readonly actionExecutor: ActionExecutor
 }
 
 export class FunctionService implements SyncBackend {
   readonly #deps: FunctionServiceDependencies
   readonly #cache: QueryCache
+  readonly #actions: ActionService
   readonly #running = new Map<string, Promise<SharedResult>>()
   readonly #mutations: FairLane
 
@@ -85,6 +85,7 @@ export class FunctionService implements SyncBackend {
       maxWaiting: deploymentLimits.maxWaitingMutations,
       maxUpcoming: deploymentLimits.maxUpcomingMutations,
     })
+    this.#actions = new ActionService({ ...deps, functions: this })
     this.#cache = new QueryCache({
       clock: deps.clock,
       maxBytes: deploymentLimits.queryCacheBytes,
@@ -107,7 +108,7 @@ export class FunctionService implements SyncBackend {
   // Queries
 
   async query(call: FunctionCall, at: bigint): Promise<CallOutcome> {
-    return (await this.#sharedQuery(call, null, at, 'HttpApi')).outcome
+    return (await this.#sharedQuery(call, null, at, call.isInternal === true ? 'Action' : 'HttpApi')).outcome
   }
 
   async runQuery(call: FunctionCall, journal: string | null, at: bigint): Promise<SharedResult> {
@@ -115,19 +116,14 @@ export class FunctionService implements SyncBackend {
   }
 
   /** Equal queries of many callers run once: those that run now are shared, those that ran are taken from the cache. */
-  async #sharedQuery(
-    call: FunctionCall,
-    journal: string | null,
-    at: bigint,
-    caller: 'HttpApi' | 'SyncWorker',
-  ): Promise<SharedResult> {
+  async #sharedQuery(call: FunctionCall, journal: string | null, at: bigint, caller: Caller): Promise<SharedResult> {
     const common = JSON.stringify([
       call.path.module,
       call.path.name,
       call.componentPath,
       call.args,
       journal,
-      isAdmin(call),
+      audienceOf(call),
     ])
     const personal = `${common}\n${identityKey(call.identity)}`
     const cached = this.#cache.find(common, at) ?? this.#cache.find(personal, at)
@@ -151,7 +147,7 @@ export class FunctionService implements SyncBackend {
     call: FunctionCall,
     journal: string | null,
     at: bigint,
-    caller: 'HttpApi' | 'SyncWorker',
+    caller: Caller,
     keys: { readonly common: string; readonly personal: string },
   ): Promise<SharedResult> {
     const { clock, database } = this.#deps
@@ -236,7 +232,7 @@ export class FunctionService implements SyncBackend {
     onApplied: (ts: bigint) => void,
   ): Promise<MutationOutcome> {
     const client = session?.sessionId ?? call.requestId
-    const caller = session === undefined ? 'HttpApi' : 'SyncWorker'
+    const caller = call.isInternal === true ? 'Action' : session === undefined ? 'HttpApi' : 'SyncWorker'
     for (let attempt = 1; ; attempt += 1) {
       const isExclusive = attempt > deploymentLimits.conflictsBeforeExclusive
       const early = new EarlyCall(() => this.#sendAhead(call))
@@ -264,12 +260,12 @@ export class FunctionService implements SyncBackend {
     const { code, env } = registry.latest ?? {}
     const found = call.componentPath === '' ? code?.find(call.path) : undefined
     if (code === undefined || env === undefined || found?.udfType !== 'mutation') return undefined
-    if (!found.isPublic && !isAdmin(call)) return undefined
+    if (!isWithinReach(call, found)) return undefined
     const { module: modulePath, name: exportName } = call.path
     try {
       return executor.sendAhead({ modulePath, exportName }, () => {
         const tables = database.begin('mutation').tableNumbers('')
-        return this.#requestFor(call, code, found, env, tables)
+        return this.#requestFor(call, code, found as TransactionalFunction, env, tables)
       })
     } catch (error) {
       // Its turn will tell.
@@ -282,7 +278,7 @@ export class FunctionService implements SyncBackend {
     call: FunctionCall,
     session: SessionRequest | undefined,
     onApplied: (ts: bigint) => void,
-    caller: 'HttpApi' | 'SyncWorker',
+    caller: Caller,
     early: EarlyCall,
   ): Promise<{ readonly outcome: () => Promise<MutationOutcome> }> {
     const { database, clock } = this.#deps
@@ -355,7 +351,7 @@ export class FunctionService implements SyncBackend {
   // Other doors
 
   /** What `path` is, as far as `call`'s identity may know. */
-  async kindOf(call: FunctionCall): Promise<UdfType | undefined> {
+  async kindOf(call: FunctionCall): Promise<FunctionKind | undefined> {
     const { database, registry, system } = this.#deps
     if (system.isSystemPath(call.path)) return system.kindOf(call.path)
     const tx = database.begin('query')
@@ -364,7 +360,9 @@ export class FunctionService implements SyncBackend {
 
   /** Runs a function of any kind: `/api/function` and `/api/run/…`. */
   async any(call: FunctionCall): Promise<CallOutcome> {
-    if ((await this.kindOf(call)) === 'mutation') return await this.mutation(call)
+    const kind = await this.kindOf(call)
+    if (kind === 'mutation') return await this.mutation(call)
+    if (kind === 'action') return await this.runAction(call, 'HttpApi')
     return await this.query(call, this.latestTs())
   }
 
@@ -385,7 +383,7 @@ export class FunctionService implements SyncBackend {
     if ('refused' in bundle) return { kind: 'error', error: new FunctionError(bundle.refused), logLines: [] }
     const { serverVersion, modules } = live
     const code = new LoadedCode({ bundle, serverVersion, modules })
-    const found: LoadedFunction = { udfType: 'query', isPublic: true, args: { type: 'any' }, returns: undefined }
+    const found: TransactionalFunction = { udfType: 'query', isPublic: true, args: { type: 'any' }, returns: undefined }
     try {
       return (await this.#execute(tx, code, found, call, this.#openHost(tx, code, found, call, null))).run
     } catch (error) {
@@ -394,17 +392,9 @@ export class FunctionService implements SyncBackend {
     }
   }
 
-  async runAction(call: FunctionCall): Promise<CallOutcome> {
-    const error = await this.#describeAction(call)
-    return this.#toOutcome(call, { kind: 'error', error, logLines: [] })
-  }
-
-  async #describeAction(call: FunctionCall): Promise<FunctionError> {
-    const kind = await this.kindOf(call)
-    if (kind !== undefined) return new FunctionError(wrongKindMessage(call.path, 'action', kind))
-    return new FunctionError(
-      `Actions are not supported by this version of Concave yet (${displayFunctionPath(call.path)}).`,
-    )
+  /** Runs an action at most once. Rejects for failures of the system only. */
+  async runAction(call: FunctionCall, caller: Caller = 'SyncWorker'): Promise<CallOutcome> {
+    return this.#toOutcome(call, await this.#actions.run(call, call.isInternal === true ? 'Action' : caller))
   }
 
   // The way of one call
@@ -413,20 +403,18 @@ export class FunctionService implements SyncBackend {
     tx: Transaction,
     call: FunctionCall,
     asked: UdfType,
-  ): Promise<{ readonly code: LoadedCode; readonly found: LoadedFunction }> {
+  ): Promise<{ readonly code: LoadedCode; readonly found: TransactionalFunction }> {
     const code = await this.#deps.registry.load(tx)
     const found = call.componentPath === '' ? code.find(call.path) : undefined
-    if (found === undefined || (!found.isPublic && call.identity.kind !== 'admin')) {
-      throw new FunctionError(isAdmin(call) ? notFoundMessage(call.path) : publicNotFoundMessage(call.path))
-    }
+    if (found === undefined || !isWithinReach(call, found)) throw new FunctionError(unreachableMessage(call))
     if (found.udfType !== asked) throw new FunctionError(wrongKindMessage(call.path, asked, found.udfType))
-    return { code, found }
+    return { code, found: found as TransactionalFunction }
   }
 
   #openHost(
     tx: Transaction,
     code: LoadedCode,
-    found: LoadedFunction,
+    found: TransactionalFunction,
     call: FunctionCall,
     journal: string | null,
   ): FunctionHost {
@@ -450,7 +438,7 @@ export class FunctionService implements SyncBackend {
   async #execute(
     tx: Transaction,
     code: LoadedCode,
-    found: LoadedFunction,
+    found: TransactionalFunction,
     call: FunctionCall,
     host: FunctionHost,
     early?: EarlyCall,
@@ -478,7 +466,7 @@ export class FunctionService implements SyncBackend {
   #requestFor(
     call: FunctionCall,
     code: LoadedCode,
-    found: LoadedFunction,
+    found: TransactionalFunction,
     env: EnvBundle,
     tables: TableNumbers,
   ): ExecuteRequest {
@@ -499,6 +487,10 @@ export class FunctionService implements SyncBackend {
   #toOutcome(call: FunctionCall, run: Run): CallOutcome {
     const logLines = this.#logLinesFor(call, run.logLines)
     if (run.kind === 'success') return { kind: 'success', valueText: run.text, logLines }
+    // An action's own calls get the text of the error alone.
+    if (call.isInternal === true) {
+      return { kind: 'error', message: run.error.message, dataText: run.error.dataText, logLines }
+    }
     const message = describeForCaller(run.error.message, call.requestId, this.#isRedactedFor(call))
     return { kind: 'error', message, dataText: run.error.dataText, logLines }
   }
@@ -508,14 +500,14 @@ export class FunctionService implements SyncBackend {
   }
 
   #isRedactedFor(call: FunctionCall): boolean {
-    return this.#deps.isRedacted && !isAdmin(call)
+    return this.#deps.isRedacted && !isAdmin(call) && call.isInternal !== true
   }
 
   #record(
     call: FunctionCall,
     udfType: UdfType,
     entry: {
-      readonly caller: 'HttpApi' | 'SyncWorker' | 'Tester'
+      readonly caller: Caller
       readonly startedAtMs: number
       readonly run?: Run
       readonly isCached?: boolean
@@ -550,17 +542,6 @@ export class FunctionService implements SyncBackend {
   }
 }
 
-function isAdmin(call: FunctionCall): boolean {
-  return call.identity.kind === 'admin'
-}
-
-function publicNotFoundMessage(path: FunctionPath): string {
-  return (
-    `Could not find public function for '${displayFunctionPath(path)}'. ` +
-    'Did you forget to run `npx convex dev` or `npx convex deploy`?'
-  )
-}
-
 /** Errors of a system function that its caller can do something about. */
 function toFunctionError(error: unknown): FunctionError | undefined {
   if (error instanceof FunctionError) return error
@@ -569,15 +550,4 @@ function toFunctionError(error: unknown): FunctionError | undefined {
     return new FunctionError(error.message)
   }
   return undefined
-}
-
-function identityTypeOf(identity: Identity): 'instance_admin' | 'user' | 'unknown' | 'member_acting_user' {
-  switch (identity.kind) {
-    case 'anonymous':
-      return 'unknown'
-    case 'user':
-      return 'user'
-    case 'admin':
-      return identity.actingAs === undefined ? 'instance_admin' : 'member_acting_user'
-  }
 }

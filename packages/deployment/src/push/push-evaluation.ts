@@ -198,21 +198,6 @@ function refuseAnalyzed(outcome: AnalyzeOutcome, definition: AppDefinition): voi
     )
   }
   for (const [path, module] of outcome.modules) {
-    const action = module.functions.find((found) => found.udfType === 'Action')
-    if (action !== undefined) {
-      throw pushError(
-        'ActionsNotSupported',
-        `${path}:${action.name} is an action, and this version of Concave does not run actions yet. Remove it and push again.`,
-      )
-    }
-    const [route] = module.httpRoutes ?? []
-    if (route !== undefined) {
-      throw pushError(
-        'HttpActionsNotSupported',
-        `${path} routes ${route.method} ${route.path} to an HTTP action, and this version of Concave does not run HTTP actions yet. ` +
-          'Remove the route and push again.',
-      )
-    }
     const [cron] = Object.keys(JSON.parse(module.cronsText ?? '{}') as object)
     if (cron !== undefined) {
       throw pushError(

@@ -18,6 +18,7 @@ import {
 import type { Analyzer } from '@concave/runtime'
 import { type AuthDiff, replaceAuthProviders } from '../auth/auth-configuration.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
+import { httpModulePath } from '../functions/http-routes.ts'
 import { deploymentLimits } from '../limits.ts'
 import { auditLog, type ModuleRow, modules, udfConfig } from '../records.ts'
 import { type EvaluatedPush, evaluatePush, evaluatePushedSchema } from './push-evaluation.ts'
@@ -42,6 +43,7 @@ export class PushService {
   readonly #analyzer: Analyzer
   readonly #registry: CodeRegistry
   readonly #clock: Clock
+  readonly #onActions: () => void
   /** By the id that travels through the client. The oldest are forgotten. */
   readonly #started = new Map<string, StartedPush>()
 
@@ -50,11 +52,14 @@ export class PushService {
     readonly analyzer: Analyzer
     readonly registry: CodeRegistry
     readonly clock: Clock
+    /** Called before a push that has actions goes live. */
+    readonly onActions: () => void
   }) {
     this.#database = deps.database
     this.#analyzer = deps.analyzer
     this.#registry = deps.registry
     this.#clock = deps.clock
+    this.#onActions = deps.onActions
   }
 
   async configHashes(): Promise<unknown> {
@@ -101,6 +106,7 @@ export class PushService {
       const schemaDryRun = isDryRun ? this.#startDryRun(evaluated) : undefined
       const schemaId = schemaDryRun === undefined ? startedId : `dry-run:${randomUUID()}`
       const pushId = this.#remember({ evaluated, schemaId, isDryRun, schemaDryRun })
+      if (!isDryRun && hasActions(evaluated)) this.#onActions()
       return {
         concavePushId: pushId,
         environmentVariables: userVariables(evaluated),
@@ -113,7 +119,7 @@ export class PushService {
           componentPath: '',
           args: {},
           childComponents: {},
-          httpRoutes: { httpModuleRoutes: null, mounts: [] },
+          httpRoutes: { httpModuleRoutes: evaluated.modules.get(httpModulePath)?.httpRoutes ?? null, mounts: [] },
           exports: {},
         },
         schemaChange: toSchemaChange({ schemaId, indexDiff }),
@@ -264,6 +270,12 @@ function isShown(path: string): boolean {
 
 function toSchemaChange({ schemaId, indexDiff }: StartedSchemaPush): SchemaChange {
   return { allocatedComponentIds: {}, schemaIds: { '': schemaId }, indexDiffs: { '': indexDiff } }
+}
+
+function hasActions({ modules: analyzed }: EvaluatedPush): boolean {
+  return [...analyzed.values()].some(
+    ({ functions, httpRoutes }) => httpRoutes !== undefined || functions.some(({ udfType }) => udfType === 'Action'),
+  )
 }
 
 function toAnalysis(evaluated: EvaluatedPush): unknown {

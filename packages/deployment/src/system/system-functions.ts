@@ -12,6 +12,7 @@ import { FunctionError } from '../functions/function-error.ts'
 import type { FileStore } from '../files/file-store.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
 import { wrongKindMessage } from '../functions/function-host.ts'
+import { httpModulePath } from '../functions/http-routes.ts'
 import { deploymentLimits } from '../limits.ts'
 import { authProviders, environmentVariables } from '../records.ts'
 import { fileMutations, fileQueries } from './file-functions.ts'
@@ -162,7 +163,9 @@ async function listVariableRows(tx: Transaction): Promise<Value> {
 
 async function readApiSpec(tx: Transaction, registry: CodeRegistry): Promise<Value> {
   const code = await registry.load(tx)
-  return [...code.modules].flatMap(([path, module]) =>
+  const routes = code.modules.get(httpModulePath)?.httpRoutes ?? []
+  const httpActions = routes.map(({ method, path }) => object({ functionType: 'HttpAction', method, path }))
+  const functions = [...code.modules].flatMap(([path, module]) =>
     module.functions.map((found) =>
       object({
         identifier: `${path}:${found.name}`,
@@ -173,6 +176,7 @@ async function readApiSpec(tx: Transaction, registry: CodeRegistry): Promise<Val
       }),
     ),
   )
+  return [...functions, ...httpActions]
 }
 
 /** Validators are JSON text; they may hold `$`-forms of literals, which is what the wire form is for. */

@@ -1,11 +1,30 @@
-/** Host side: turns `entry.ts` and what it imports into the one script that isolates start from. */
-import { build } from 'esbuild'
+/** Host side: turns an entry and what it imports into the one script that isolates start from. */
+import { build, type Plugin } from 'esbuild'
 import { fileURLToPath } from 'node:url'
 
-/** Bundles the isolate's script; takes some 50 ms. */
+/** Modules that actions have their own form of: what stands for what. */
+const actionModules: readonly (readonly [from: URL, to: URL])[] = [
+  [new URL('./syscalls.ts', import.meta.url), new URL('./actions/syscalls.ts', import.meta.url)],
+  [new URL('./dynamic-import.ts', import.meta.url), new URL('./actions/dynamic-import.ts', import.meta.url)],
+  [new URL('./web/timers.ts', import.meta.url), new URL('./actions/timers.ts', import.meta.url)],
+  [new URL('./web/streams.ts', import.meta.url), new URL('./actions/streams/streams.ts', import.meta.url)],
+  [new URL('./web/crypto.ts', import.meta.url), new URL('./actions/crypto.ts', import.meta.url)],
+  [new URL('./web/fetch.ts', import.meta.url), new URL('./actions/fetch.ts', import.meta.url)],
+]
+
+/** Bundles the script of isolates for queries and mutations; takes some 50 ms. */
 export async function bundleIsolateScript(): Promise<string> {
+  return await bundleEntry(new URL('./entry.ts', import.meta.url), [])
+}
+
+/** The same for actions, where time passes and the network can be asked for. */
+export async function bundleActionScript(): Promise<string> {
+  return await bundleEntry(new URL('./actions/entry.ts', import.meta.url), [replaceModules(actionModules)])
+}
+
+async function bundleEntry(entry: URL, plugins: Plugin[]): Promise<string> {
   const result = await build({
-    entryPoints: [fileURLToPath(new URL('entry.ts', import.meta.url))],
+    entryPoints: [fileURLToPath(entry)],
     bundle: true,
     write: false,
     platform: 'neutral',
@@ -17,11 +36,25 @@ export async function bundleIsolateScript(): Promise<string> {
     keepNames: false,
     banner: { js: '"use strict";' },
     alias: { util: fileURLToPath(new URL('./no-util.ts', import.meta.url)) },
+    plugins,
     logLevel: 'silent',
   })
   const output = result.outputFiles[0]
   if (output === undefined) throw new Error('esbuild produced no output')
   return output.text
+}
+
+function replaceModules(replacements: typeof actionModules): Plugin {
+  const byPath = new Map(replacements.map(([from, to]) => [fileURLToPath(from), fileURLToPath(to)]))
+  return {
+    name: 'replace-modules',
+    setup: (bundle) => {
+      bundle.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        const replacement = byPath.get(path)
+        return replacement === undefined ? undefined : { contents: `export * from ${JSON.stringify(replacement)}` }
+      })
+    },
+  }
 }
 
 /** The module that one-off queries import, as the text of one ES module. */
