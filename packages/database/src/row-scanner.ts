@@ -17,6 +17,8 @@ export type Source = {
   readonly index: IndexEntry
   readonly range: KeyRange
   readonly order: Order
+  /** Of a virtual table: what is shown of a stored document. */
+  readonly shape?: ((document: Document) => Document) | undefined
 }
 
 /**
@@ -47,6 +49,12 @@ export class RowScanner {
 
   /** The next row, if it is known; undefined means `fill`. */
   take(): ScannedRow | undefined {
+    const row = this.#takeRow()
+    const { shape } = this.#source
+    return row === undefined || shape === undefined ? row : { key: row.key, document: shape(row.document) }
+  }
+
+  #takeRow(): ScannedRow | undefined {
     const stored = this.#peekStored()
     const own = this.#own[this.#ownPosition]
     if (stored === undefined && this.#rest !== undefined) return undefined

@@ -43,6 +43,7 @@ import type { Snapshot } from './snapshot.ts'
 import { rootNamespace, virtualTables } from './system-tables.ts'
 import { createTable } from './table-definitions.ts'
 import type { TransactionLimits } from './transaction-limits.ts'
+import { findVirtualShape } from './virtual-documents.ts'
 
 /**
  * Which side a call comes from. `user`: `ctx.db`, tables of the app. `system`: `ctx.db.system`, the virtual tables,
@@ -149,7 +150,8 @@ export class Transaction {
     const { table, internalId } = target
     this.#budget.query(table.isSystem)
     const { current } = await this.#load(table, internalId)
-    return current
+    const shape = options.scope === 'system' ? findVirtualShape(table.name) : undefined
+    return current === null || shape === undefined ? current : shape(current)
   }
 
   /** Adds a document and returns its id; creates the table if there is none of that name. */
@@ -471,7 +473,8 @@ export class Transaction {
     const table = this.#findReadableTable(query.tableName, scope)
     if (table === undefined) return undefined
     const index = this.#resolveIndex(table, query.indexName ?? byCreationTimeIndex)
-    return { table, index, range: compileRange(table, index, query.range), order: query.order }
+    const shape = scope === 'system' ? findVirtualShape(table.name) : undefined
+    return { table, index, range: compileRange(table, index, query.range), order: query.order, shape }
   }
 
   #resolveIndex(table: TableEntry, name: string): IndexEntry {

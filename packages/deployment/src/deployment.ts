@@ -17,6 +17,7 @@ import { FunctionService } from './functions/function-service.ts'
 import { deploymentLimits } from './limits.ts'
 import { FunctionLog } from './logs/function-log.ts'
 import { PushService } from './push/push-service.ts'
+import { Scheduler } from './scheduler/scheduler.ts'
 import { SystemFunctions } from './system/system-functions.ts'
 
 export type DeploymentOptions = {
@@ -46,6 +47,7 @@ export class Deployment {
   readonly #schemas: SchemaWorker
   readonly #retention: RetentionWorker
   readonly #functions: FunctionService
+  readonly #scheduler: Scheduler
   readonly #sync: SyncServer
   readonly #api: NodeHandler
   readonly #log: Log
@@ -88,6 +90,7 @@ export class Deployment {
       functionLog,
       clock,
     })
+    this.#scheduler = Scheduler.start({ database, functions: this.#functions, registry, clock, log })
     const analyzer = new Analyzer({ pool: runners, log, clock })
     const pushes = new PushService({ database, analyzer, registry, clock })
     this.#sync = new SyncServer({ backend: this.#functions, clock, log })
@@ -101,9 +104,10 @@ export class Deployment {
     void database.failed.then((error) => this.#fail(error))
   }
 
-  /** How long nobody has used it: no request, no session, no schema work. 0 while somebody does. */
+  /** How long nobody has used it: no request, no session, no schema work, nothing scheduled that runs. 0 while somebody does. */
   idleMs(): number {
-    const isUsed = this.#requests > 0 || this.#sync.sessionCount > 0 || this.#schemas.isBusy
+    const isUsed =
+      this.#requests > 0 || this.#sync.sessionCount > 0 || this.#schemas.isBusy || this.#scheduler.isBusy
     if (isUsed) this.#lastUsedMs = this.#clock.monotonicMs()
     return this.#clock.monotonicMs() - this.#lastUsedMs
   }
@@ -152,9 +156,11 @@ export class Deployment {
     this.#sync.close(code, reason)
     this.#functions.close()
     try {
+      await this.#scheduler.stop()
       await this.#schemas.stop()
       await this.#retention.stop()
       await this.#executor.close()
+      await this.#scheduler.drained()
       await this.#database.close()
     } catch (error) {
       this.#log.error({ err: error }, 'A deployment did not close cleanly.')

@@ -3,7 +3,7 @@
  * innermost frame is always the one that calls.
  */
 import { randomBytes } from 'node:crypto'
-import { assert, type PlatformError } from '@concave/base'
+import { assert, type Clock, type PlatformError } from '@concave/base'
 import { type Database, isDeveloperError, type QueryCursor, type Savepoint, type Transaction } from '@concave/database'
 import {
   canonicalFunctionPath,
@@ -16,6 +16,8 @@ import {
 import { CatchableError, type ExecutionHost, type NestedCall, type NestedOutcome, type UdfType } from '@concave/runtime'
 import { decodePatch, decodeValue, stringifyValue, type TableNumbers } from '@concave/values'
 import { deploymentLimits } from '../limits.ts'
+import { schedulerSyscalls } from '../scheduler/scheduler-syscalls.ts'
+import { type CallOrigin, parentJobOf } from './call-origin.ts'
 import { checkArguments, checkResult } from './call-values.ts'
 import { FunctionError } from './function-error.ts'
 import type { LoadedCode, LoadedFunction } from './loaded-code.ts'
@@ -36,7 +38,7 @@ type Frame = {
 const pageRows = 100
 
 /** Answers with JSON text: documents are text already and go through unparsed. */
-type Syscall = (host: FunctionHost, args: Readonly<Record<string, unknown>>) => Promise<string> | string
+export type Syscall = (host: FunctionHost, args: Readonly<Record<string, unknown>>) => Promise<string> | string
 
 export class FunctionHost implements ExecutionHost {
   readonly #database: Database
@@ -45,7 +47,10 @@ export class FunctionHost implements ExecutionHost {
   readonly #requestId: string
   readonly #deploymentName: string
   readonly #journalIn: string | null
+  readonly #clock: Clock
   readonly #frames: Frame[]
+  /** Set when the server itself runs the function. */
+  readonly origin: CallOrigin | undefined
   readonly #start: Savepoint
   #journalOut: string | null = null
   #observedIdentity = false
@@ -61,6 +66,8 @@ export class FunctionHost implements ExecutionHost {
     readonly requestId: string
     readonly deploymentName: string
     readonly journal: string | null
+    readonly clock: Clock
+    readonly origin: CallOrigin | undefined
   }) {
     this.#database = options.database
     this.#code = options.code
@@ -68,6 +75,8 @@ export class FunctionHost implements ExecutionHost {
     this.#requestId = options.requestId
     this.#deploymentName = options.deploymentName
     this.#journalIn = options.journal
+    this.#clock = options.clock
+    this.origin = options.origin
     const { tx, path } = options
     this.#start = tx.savepoint()
     this.#frames = [
@@ -226,6 +235,20 @@ export class FunctionHost implements ExecutionHost {
     return this.#requestId
   }
 
+  get code(): LoadedCode {
+    return this.#code
+  }
+
+  /** The real time; what user code sees stands still. */
+  get nowMs(): number {
+    return this.#clock.nowMs()
+  }
+
+  /** The function that a call names. */
+  resolveAddress(args: Readonly<Record<string, unknown>>): FunctionPath {
+    return resolveAddress(args)
+  }
+
   observeTime(): void {
     this.#observedTime = true
   }
@@ -262,6 +285,7 @@ export class FunctionHost implements ExecutionHost {
 }
 
 const syscalls: Readonly<Record<string, Syscall>> = {
+  ...schedulerSyscalls,
   '1.0/get': async (host, { id, table, isSystem }) => {
     const document = await host.tx.get(text(id), {
       scope: isSystem === true ? 'system' : 'user',
@@ -315,14 +339,13 @@ const syscalls: Readonly<Record<string, Syscall>> = {
     if (host.udfType === 'query') throw new CatchableError('Cannot get request metadata in a query')
     host.observeIdentity()
     const { requestId } = host
-    return JSON.stringify({ ip: null, userAgent: null, requestId, scheduledFunctionId: null, authToken: null })
+    const scheduledFunctionId = parentJobOf(host.origin) ?? null
+    return JSON.stringify({ ip: null, userAgent: null, requestId, scheduledFunctionId, authToken: null })
   },
 }
 
 /** What this version does not have, by the name its user knows. */
 const unsupported: Readonly<Record<string, string>> = {
-  '1.0/schedule': 'ctx.scheduler',
-  '1.0/cancel_job': 'ctx.scheduler',
   '1.0/storageGetUrl': 'ctx.storage',
   '1.0/storageGetMetadata': 'ctx.storage',
   '1.0/storageGenerateUploadUrl': 'ctx.storage',

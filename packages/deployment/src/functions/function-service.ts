@@ -11,14 +11,16 @@ import type { AuthToken, CallOutcome, FunctionCall, MutationOutcome, SessionRequ
 import { stringifyValue, type Value } from '@concave/values'
 import type { Access } from '../access.ts'
 import { deploymentLimits } from '../limits.ts'
-import { type FunctionLog, formatLogLine } from '../logs/function-log.ts'
+import { type Completion, type FunctionLog, formatLogLine } from '../logs/function-log.ts'
 import type { SystemFunctions } from '../system/system-functions.ts'
+import { type Call, callerOf } from './call-origin.ts'
 import { checkArguments, checkResult, hasCommitTs, resolveCommitTs } from './call-values.ts'
 import type { CodeRegistry } from './code-registry.ts'
 import { FairLane } from './fair-lane.ts'
 import { describeForCaller, FunctionError } from './function-error.ts'
 import { FunctionHost, notFoundMessage, wrongKindMessage } from './function-host.ts'
 import type { LoadedCode, LoadedFunction } from './loaded-code.ts'
+import type { RunRecord, ScheduledCall, ScheduledOutcome } from './scheduled-run.ts'
 import { findSessionRequest, recordSessionRequest } from './session-requests.ts'
 import { QueryCache, SharedResult } from './query-cache.ts'
 
@@ -213,18 +215,52 @@ export class FunctionService implements SyncBackend {
   ): Promise<MutationOutcome> {
     const client = session?.sessionId ?? call.requestId
     const caller = session === undefined ? 'HttpApi' : 'SyncWorker'
+    return await this.#inLane(client, () => this.#attemptMutation(call, session, onApplied, caller))
+  }
+
+  /** Runs `attempt` when it is `client`'s turn, and again after conflicts. */
+  async #inLane<T>(client: string, attemptOnce: () => Promise<{ readonly outcome: () => Promise<T> }>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       const isExclusive = attempt > deploymentLimits.conflictsBeforeExclusive
       try {
-        const attempted = await this.#mutations.run(client, isExclusive, () =>
-          this.#attemptMutation(call, session, onApplied, caller),
-        )
+        const attempted = await this.#mutations.run(client, isExclusive, attemptOnce)
         // Outside the lane: the next mutation runs while this one becomes durable.
         return await attempted.outcome()
       } catch (error) {
         const isRetryable = error instanceof WriteConflict || error instanceof OutOfRetention
         if (!isRetryable || attempt >= deploymentLimits.maxMutationAttempts) throw error
       }
+    }
+  }
+
+  /** Runs a mutation that no client waits for, with `record` in its transaction. Rejects only for system failures. */
+  async runScheduled(call: ScheduledCall, record: RunRecord): Promise<ScheduledOutcome> {
+    return await this.#inLane('scheduler', () => this.#attemptScheduled(call, record))
+  }
+
+  async #attemptScheduled(
+    call: ScheduledCall,
+    record: RunRecord,
+  ): Promise<{ readonly outcome: () => Promise<ScheduledOutcome> }> {
+    const { database, clock } = this.#deps
+    const startedAtMs = clock.nowMs()
+    const tx = database.begin('mutation')
+    if (!(await record.begin(tx))) return { outcome: async () => ({ kind: 'skipped' }) }
+    const run = await this.#runMutationOnce(tx, call)
+    const logLines = run.logLines.map(formatLogLine)
+    const durationMs = clock.nowMs() - startedAtMs
+    if (run.kind === 'success') await record.finish(tx, { resultText: run.text, logLines, durationMs })
+    const durable =
+      run.kind === 'success'
+        ? database.commit(tx, displayFunctionPath(call.path)).durable
+        : database.committer.whenDurable(tx.beginTs)
+    return {
+      outcome: async () => {
+        await durable
+        this.#record(call, 'mutation', { caller: callerOf(call.origin), startedAtMs, run, tx })
+        if (run.kind === 'success') return { kind: 'success' }
+        return { kind: 'error', message: run.error.message, logLines, durationMs }
+      },
     }
   }
 
@@ -274,7 +310,7 @@ export class FunctionService implements SyncBackend {
     }
   }
 
-  async #runMutationOnce(tx: Transaction, call: FunctionCall): Promise<Run> {
+  async #runMutationOnce(tx: Transaction, call: Call): Promise<Run> {
     try {
       if (call.identity.kind === 'admin' && call.identity.isReadOnly) throw new FunctionError(readOnlyMessage)
       const { code, found } = await this.#resolve(tx, call, 'mutation')
@@ -302,7 +338,7 @@ export class FunctionService implements SyncBackend {
     return await this.query(call, this.latestTs())
   }
 
-  async runAction(call: FunctionCall): Promise<CallOutcome> {
+  async runAction(call: Call): Promise<CallOutcome> {
     const error = await this.#describeAction(call)
     return this.#toOutcome(call, { kind: 'error', error, logLines: [] })
   }
@@ -319,13 +355,13 @@ export class FunctionService implements SyncBackend {
 
   async #resolve(
     tx: Transaction,
-    call: FunctionCall,
+    call: Call,
     asked: UdfType,
   ): Promise<{ readonly code: LoadedCode; readonly found: LoadedFunction }> {
     const code = await this.#deps.registry.load(tx)
     const found = call.componentPath === '' ? code.find(call.path) : undefined
-    if (found === undefined || (!found.isPublic && call.identity.kind !== 'admin')) {
-      throw new FunctionError(isAdmin(call) ? notFoundMessage(call.path) : publicNotFoundMessage(call.path))
+    if (found === undefined || (!found.isPublic && !isTrusted(call))) {
+      throw new FunctionError(isTrusted(call) ? notFoundMessage(call.path) : publicNotFoundMessage(call.path))
     }
     if (found.udfType !== asked) throw new FunctionError(wrongKindMessage(call.path, asked, found.udfType))
     return { code, found }
@@ -335,12 +371,13 @@ export class FunctionService implements SyncBackend {
     tx: Transaction,
     code: LoadedCode,
     found: LoadedFunction,
-    call: FunctionCall,
+    call: Call,
     journal: string | null,
   ): FunctionHost {
-    const { database, deploymentName } = this.#deps
-    const { path, identity, requestId } = call
-    return new FunctionHost({ database, tx, code, path, function: found, identity, requestId, deploymentName, journal })
+    const { database, deploymentName, clock } = this.#deps
+    const { path, identity, requestId, origin } = call
+    const from = { identity, requestId, deploymentName, journal, clock, origin }
+    return new FunctionHost({ database, tx, code, path, function: found, ...from })
   }
 
   async #execute(
@@ -391,15 +428,15 @@ export class FunctionService implements SyncBackend {
     return this.#isRedactedFor(call) ? [] : lines.map(formatLogLine)
   }
 
-  #isRedactedFor(call: FunctionCall): boolean {
-    return this.#deps.isRedacted && !isAdmin(call)
+  #isRedactedFor(call: Call): boolean {
+    return this.#deps.isRedacted && !isTrusted(call)
   }
 
   #record(
     call: FunctionCall,
     udfType: UdfType,
     entry: {
-      readonly caller: 'HttpApi' | 'SyncWorker'
+      readonly caller: Completion['caller']
       readonly startedAtMs: number
       readonly run?: Run
       readonly isCached?: boolean
@@ -434,6 +471,11 @@ export class FunctionService implements SyncBackend {
 
 function isAdmin(call: FunctionCall): boolean {
   return call.identity.kind === 'admin'
+}
+
+/** Whether the call comes from an admin or from the server itself: it reaches internal functions and is told everything. */
+function isTrusted(call: Call): boolean {
+  return isAdmin(call) || call.origin !== undefined
 }
 
 function publicNotFoundMessage(path: FunctionPath): string {
