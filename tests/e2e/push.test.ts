@@ -271,18 +271,6 @@ describe('a push that fails', () => {
       says: 'http.js routes POST /hook to an HTTP action',
     },
     {
-      what: 'a cron job',
-      files: {
-        'convex/crons.ts': `
-          import { cronJobs } from 'convex/server'
-          import { internal } from './_generated/api'
-          const crons = cronJobs()
-          crons.interval('sweep up', { minutes: 1 }, internal.counters.addThenThrow, { name: 'x', amount: 1 })
-          export default crons`,
-      },
-      says: 'crons.js defines the cron job "sweep up"',
-    },
-    {
       what: 'a component',
       files: {
         'convex/convex.config.ts': `

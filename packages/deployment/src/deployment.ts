@@ -10,6 +10,7 @@ import { SyncServer } from '@concave/sync'
 import { Access, type KeyVerifier } from './access.ts'
 import { addAdminRoutes } from './api/admin-routes.ts'
 import { addFunctionRoutes } from './api/function-routes.ts'
+import { addJobRoutes } from './api/job-routes.ts'
 import { addPushRoutes } from './api/push-routes.ts'
 import { addServiceRoutes } from './api/service-routes.ts'
 import { CodeRegistry } from './functions/code-registry.ts'
@@ -99,6 +100,7 @@ export class Deployment {
     addServiceRoutes(router, { deploymentName: name, version })
     addFunctionRoutes(router, { functions: this.#functions, access })
     addAdminRoutes(router, { access, database, functionLog, url, siteUrl })
+    addJobRoutes(router, { access, database, clock })
     addPushRoutes(router, { access, pushes })
     this.#api = serveRoutes({ router, log, cors: { allowCredentials: true } })
     void database.failed.then((error) => this.#fail(error))
@@ -106,8 +108,7 @@ export class Deployment {
 
   /** How long nobody has used it: no request, no session, no schema work, nothing scheduled that runs. 0 while somebody does. */
   idleMs(): number {
-    const isUsed =
-      this.#requests > 0 || this.#sync.sessionCount > 0 || this.#schemas.isBusy || this.#scheduler.isBusy
+    const isUsed = this.#requests > 0 || this.#sync.sessionCount > 0 || this.#schemas.isBusy || this.#scheduler.isBusy
     if (isUsed) this.#lastUsedMs = this.#clock.monotonicMs()
     return this.#clock.monotonicMs() - this.#lastUsedMs
   }

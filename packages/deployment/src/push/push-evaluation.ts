@@ -13,6 +13,8 @@ import {
 } from '@concave/runtime'
 import { canonicalModulePath } from '@concave/protocol'
 import { type ModuleRow, modules } from '../records.ts'
+import type { CronDefinition } from '../scheduler/cron-jobs.ts'
+import { readCronDefinitions } from './cron-definitions.ts'
 import { type PushedModule, type PushRequest, pushError } from './push-request.ts'
 
 /** `default.export()` of `convex.config.js` (function-runtime.md §1.10), as far as it is looked at. */
@@ -30,6 +32,7 @@ export type EvaluatedPush = {
   readonly env: EnvBundle
   readonly rows: readonly ModuleRow[]
   readonly modules: ReadonlyMap<string, AnalyzedModule>
+  readonly crons: readonly CronDefinition[]
   readonly definition: AppDefinition
   /** JSON text; undefined when the app has no schema. */
   readonly schemaText: string | undefined
@@ -85,6 +88,7 @@ export async function evaluatePush(
       sourcePackageId: codeVersion,
     })),
     modules: outcome.modules,
+    crons: readCronDefinitions(outcome.modules),
     definition,
     schemaText: outcome.schemaText,
   }
@@ -187,13 +191,6 @@ function refuseAnalyzed(outcome: AnalyzeOutcome, definition: AppDefinition): voi
         'HttpActionsNotSupported',
         `${path} routes ${route.method} ${route.path} to an HTTP action, and this version of Concave does not run HTTP actions yet. ` +
           'Remove the route and push again.',
-      )
-    }
-    const [cron] = Object.keys(JSON.parse(module.cronsText ?? '{}') as object)
-    if (cron !== undefined) {
-      throw pushError(
-        'CronsNotSupported',
-        `${path} defines the cron job "${cron}", and this version of Concave does not run cron jobs yet. Remove it and push again.`,
       )
     }
   }

@@ -2,7 +2,7 @@
  * Deploys (cli-protocol.md §3.4–3.9): start evaluates everything and makes the schema pending, finish switches in one
  * transaction. Nothing is live in between, and a push that fails or is never finished changes nothing.
  */
-import { randomUUID } from 'node:crypto'
+import { randomInt, randomUUID } from 'node:crypto'
 import { BadRequest, type Clock, PlatformError } from '@concave/base'
 import {
   type Database,
@@ -17,6 +17,8 @@ import type { Analyzer } from '@concave/runtime'
 import type { CodeRegistry } from '../functions/code-registry.ts'
 import { deploymentLimits } from '../limits.ts'
 import { auditLog, type ModuleRow, modules, udfConfig } from '../records.ts'
+import { type CronDiff, replaceCronJobs } from '../scheduler/cron-jobs.ts'
+import { definesCrons, showCronSpecs } from './cron-definitions.ts'
 import { type EvaluatedPush, evaluatePush } from './push-evaluation.ts'
 import { pushErrorPrefix, type PushRequest, pushError, refuseUnsupported } from './push-request.ts'
 
@@ -171,6 +173,8 @@ export class PushService {
     const { indexDiff, schemaDiff } = await finishSchemaPush(tx, schemaId)
     const [config] = await udfConfig.list(tx, { limit: 1 })
     const moduleDiff = await replaceModules(tx, evaluated.rows)
+    const nowMs = this.#clock.nowMs()
+    const cronDiff = await replaceCronJobs(tx, evaluated.crons, { nowMs, newSplaySeconds: () => randomInt(3600) })
     const next = {
       serverVersion: evaluated.serverVersion,
       codeVersion: evaluated.codeVersion,
@@ -182,12 +186,13 @@ export class PushService {
     await auditLog.insert(tx, {
       action: 'push_config',
       member_id: null,
-      metadata: JSON.stringify({ message: options.message, moduleDiff, indexDiff }),
+      metadata: JSON.stringify({ message: options.message, moduleDiff, cronDiff, indexDiff }),
     })
     return {
       previousVersion: config?.serverVersion,
       nextVersion: next.serverVersion,
       moduleDiff,
+      cronDiff,
       indexDiff,
       schemaDiff,
     }
@@ -200,6 +205,7 @@ type LiveChange = {
   readonly previousVersion: string | undefined
   readonly nextVersion: string
   readonly moduleDiff: ModuleDiff
+  readonly cronDiff: CronDiff
   readonly indexDiff: IndexDiff
   readonly schemaDiff: { readonly previous_schema: string | null; readonly next_schema: string | null } | null
 }
@@ -235,7 +241,14 @@ function toAnalysis(evaluated: EvaluatedPush): unknown {
     definition: { ...evaluated.definition, path: '' },
     schema: evaluated.schemaText === undefined ? null : (JSON.parse(evaluated.schemaText) as unknown),
     functions: Object.fromEntries(
-      [...evaluated.modules].map(([path, { functions }]) => [path, { functions, sourceMapped: null }]),
+      [...evaluated.modules].map(([path, { functions }]) => [
+        path,
+        {
+          functions,
+          sourceMapped: null,
+          ...(definesCrons(path) ? { cronSpecs: showCronSpecs(evaluated.crons) } : {}),
+        },
+      ]),
     ),
     udfConfig: { serverVersion: evaluated.serverVersion },
   }
@@ -254,7 +267,7 @@ function toDiff(change: LiveChange | undefined): unknown {
         diffType: { type: 'modify' },
         moduleDiff: change.moduleDiff,
         udfConfigDiff: isSameVersion ? null : { previous_version: previousVersion, next_version: nextVersion },
-        cronDiff: { added: [], updated: [], deleted: [] },
+        cronDiff: change.cronDiff,
         indexDiff: change.indexDiff,
         schemaDiff: change.schemaDiff,
       },

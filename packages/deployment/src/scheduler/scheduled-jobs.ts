@@ -78,9 +78,7 @@ export async function scheduleJob(
 export async function cancelJob(tx: Transaction, id: string, nowMs: number): Promise<void> {
   const jobId = tx.normalizeId('_scheduled_functions', id, { scope: 'private' })
   if (jobId === null) {
-    throw new FunctionError(
-      "Invalid scheduled function ID. The ID must be an ID on the '_scheduled_functions' table.",
-    )
+    throw new FunctionError("Invalid scheduled function ID. The ID must be an ID on the '_scheduled_functions' table.")
   }
   const job = await scheduledJobs.get(tx, jobId)
   if (job !== null) await cancelStored(tx, job, nowMs)

@@ -13,12 +13,11 @@ export const schedulerLimits = {
   maxConflictBackoffMs: 60_000,
   minFailureBackoffMs: 500,
   maxFailureBackoffMs: 7_200_000,
-  /** How long finished scheduled functions can be read, how often that is looked at, and rows of one deletion. */
+  /** How long finished scheduled functions can be read, and how often that is looked at. */
   finishedRetentionMs: 7 * 86_400_000,
   cleanupIntervalMs: 3_600_000,
-  cleanupBatchRows: 500,
-  /** Rows that one transaction of an admin's cancellation or deletion touches. */
-  adminBatchRows: 500,
+  /** Rows that one transaction of a cancellation or deletion of many touches. */
+  batchRows: 100,
   keptCronRuns: 5,
   /** Of a cron run's record: characters of its result and its log lines. */
   maxCronRecordLength: 1000,

@@ -3,8 +3,10 @@ import type { Clock, Log } from '@concave/base'
 import type { Database } from '@concave/database'
 import type { CodeRegistry } from '../functions/code-registry.ts'
 import { type Alarm, systemAlarm } from './alarm.ts'
+import { CronRunner } from './cron-runner.ts'
 import { type DueTable, readFirstDue } from './due-rows.ts'
 import { DueWorker } from './due-worker.ts'
+import { JobCleanup } from './job-cleanup.ts'
 import { JobRunner, type ScheduledFunctions } from './job-runner.ts'
 import { toMs } from './scheduled-jobs.ts'
 
@@ -22,6 +24,7 @@ const tables: readonly DueTable[] = ['_scheduled_jobs', '_cron_next_run']
 export class Scheduler {
   readonly #database: Database
   readonly #workers: readonly DueWorker[]
+  readonly #cleanup: JobCleanup
 
   static start(deps: SchedulerDependencies): Scheduler {
     return new Scheduler(deps)
@@ -32,7 +35,12 @@ export class Scheduler {
     const shared = { ...deps, log, alarm: deps.alarm ?? systemAlarm }
     const jobs = new JobRunner(shared)
     this.#database = deps.database
-    this.#workers = [DueWorker.start({ ...shared, table: '_scheduled_jobs', run: (id) => jobs.run(id) })]
+    this.#cleanup = JobCleanup.start(shared)
+    const crons = new CronRunner(shared)
+    this.#workers = [
+      DueWorker.start({ ...shared, table: '_scheduled_jobs', run: (id) => jobs.run(id) }),
+      DueWorker.start({ ...shared, table: '_cron_next_run', run: (id) => crons.run(id) }),
+    ]
   }
 
   /** False while nothing is due and nothing runs. */
@@ -42,7 +50,7 @@ export class Scheduler {
 
   /** Starts nothing any more. */
   async stop(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.stop()))
+    await Promise.all([this.#cleanup.stop(), ...this.#workers.map((worker) => worker.stop())])
   }
 
   /** Resolves when nothing runs any more. To be called after `stop`. */

@@ -11,15 +11,16 @@ import { FunctionError } from '../functions/function-error.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
 import { deploymentLimits } from '../limits.ts'
 import { environmentVariables } from '../records.ts'
+import { listScheduleFunctions } from './schedule-functions.ts'
 
 /** System functions page with limits of their own (database.md §10). */
-const pageLimits = { maximumRowsRead: 10_000, maximumBytesRead: 5_000_000 } as const
+export const pageLimits = { maximumRowsRead: 10_000, maximumBytesRead: 5_000_000 } as const
 const scanPageRows = 100
 
 type Scope = 'user' | 'system' | 'private'
-type SystemFunction = (tx: Transaction, args: unknown) => Promise<Value>
+export type SystemFunction = (tx: Transaction, args: unknown) => Promise<Value>
 
-const paginationOpts = z.object({
+export const paginationOpts = z.object({
   cursor: z.string().nullable(),
   numItems: z.number(),
   endCursor: z.string().nullish(),
@@ -40,6 +41,7 @@ export class SystemFunctions {
     const { registry, url, siteUrl } = deps
     const builtIn: Readonly<Record<string, string>> = { CONVEX_CLOUD_URL: url, CONVEX_SITE_URL: siteUrl }
     this.#functions = new Map<string, SystemFunction>([
+      ...listScheduleFunctions(),
       ['_system/cli/tables', define(tablesArgs, listTables)],
       ['_system/cli/tableData', define(tableDataArgs, readTableData)],
       [
@@ -94,7 +96,7 @@ export class SystemFunctions {
   }
 }
 
-function define<Schema extends z.ZodType>(
+export function define<Schema extends z.ZodType>(
   schema: Schema,
   run: (tx: Transaction, args: z.infer<Schema>) => Promise<Value>,
 ): SystemFunction {
@@ -108,7 +110,7 @@ function define<Schema extends z.ZodType>(
   }
 }
 
-function object(fields: Readonly<Record<string, Value>>): ValueObject {
+export function object(fields: Readonly<Record<string, Value>>): ValueObject {
   return Object.assign(Object.create(null) as Record<string, Value>, fields)
 }
 
@@ -152,7 +154,7 @@ async function readTableData(tx: Transaction, args: z.infer<typeof tableDataArgs
 }
 
 /** Documents of a table, oldest first unless `order` says otherwise. */
-async function scan(
+export async function scan(
   tx: Transaction,
   table: string,
   options: { readonly scope: Scope; readonly order?: 'asc' | 'desc'; readonly limit?: number },
