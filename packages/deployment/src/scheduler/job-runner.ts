@@ -25,7 +25,7 @@ export interface ScheduledFunctions {
 export type RunnerDependencies = {
   readonly database: Database
   readonly functions: ScheduledFunctions
-  readonly registry: CodeRegistry
+  readonly registry: Pick<CodeRegistry, 'load'>
   readonly clock: Clock
   readonly log: Log
 }

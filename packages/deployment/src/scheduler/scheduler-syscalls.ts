@@ -23,7 +23,7 @@ export const schedulerSyscalls: Readonly<Record<string, Syscall>> = {
 
 type ActionCall = {
   readonly database: Database
-  readonly registry: CodeRegistry
+  readonly registry: Pick<CodeRegistry, 'load'>
   readonly clock: Clock
   /** Of the action that calls. */
   readonly origin: CallOrigin | undefined

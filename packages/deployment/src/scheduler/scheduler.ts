@@ -13,7 +13,7 @@ import { toMs } from './scheduled-jobs.ts'
 export type SchedulerDependencies = {
   readonly database: Database
   readonly functions: ScheduledFunctions
-  readonly registry: CodeRegistry
+  readonly registry: Pick<CodeRegistry, 'load'>
   readonly clock: Clock
   readonly log: Log
   readonly alarm?: Alarm
