@@ -104,7 +104,11 @@ describe('a scheduled mutation', () => {
 
   it('can schedule the next one, as often as it likes', async () => {
     await schedule('jobs:startChain', { name: 'chain', left: 40 })
-    await waitFor('the end of the chain', async () => ((await ticks('chain')).length === 41 ? true : undefined))
+    const links = await waitFor('the end of the chain', async () => {
+      const found = await ticks('chain')
+      return found.length >= 41 ? found : undefined
+    })
+    expect(links).toHaveLength(41)
   })
 
   it('sees itself in progress and does not cancel itself', async () => {
@@ -245,11 +249,9 @@ describe('cron jobs', () => {
       const rows = (await query('ticks:list', { name: 'pulse' })) as { at: number; jobId: null }[]
       return rows.length >= 3 ? rows : undefined
     })
-    for (const [position, { at, jobId }] of pulses.entries()) {
-      expect(jobId).toBe(null)
-      const before = pulses[position - 1]
-      if (before !== undefined) expect(at - before.at).toBeGreaterThan(0)
-    }
+    const times = pulses.map(({ at }) => at)
+    expect(times).toEqual(times.toSorted((a, b) => a - b))
+    expect(new Set(pulses.map(({ jobId }) => jobId))).toEqual(new Set([null]))
     const { nextRun, lastRun } = (await listCrons()).get('pulse') ?? {}
     expect(lastRun?.status).toMatchObject({ type: 'success', result: { type: 'default', value: 'null' } })
     expect(Number((nextRun?.nextTs ?? 0n) - (nextRun?.prevTs ?? 0n))).toBe(1e9)

@@ -5,7 +5,7 @@ import { isValueObject, parseValue, type Value, type ValueObject } from '@concav
 import { z } from 'zod'
 import { cronJobs, cronNextRuns, cronRuns } from '../scheduler/cron-jobs.ts'
 import { scheduledJobs } from '../scheduler/scheduled-jobs.ts'
-import { define, object, pageLimits, paginationOpts, scan, type SystemFunction } from './system-functions.ts'
+import { define, object, pageLimits, paginationOpts, scan, type SystemFunction } from './system-function.ts'
 
 /** By name. */
 export function listScheduleFunctions(): readonly (readonly [string, SystemFunction])[] {

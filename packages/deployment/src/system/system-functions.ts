@@ -5,26 +5,15 @@
 import { BadRequest } from '@concave/base'
 import type { Transaction } from '@concave/database'
 import { displayFunctionPath, type FunctionPath } from '@concave/protocol'
-import { decodeValue, parseValue, type Value, type ValueObject } from '@concave/values'
+import { decodeValue, parseValue, type Value } from '@concave/values'
 import { z } from 'zod'
 import { FunctionError } from '../functions/function-error.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
 import { deploymentLimits } from '../limits.ts'
 import { environmentVariables } from '../records.ts'
 import { listScheduleFunctions } from './schedule-functions.ts'
+import { define, object, pageLimits, paginationOpts, scan, type SystemFunction } from './system-function.ts'
 
-/** System functions page with limits of their own (database.md §10). */
-export const pageLimits = { maximumRowsRead: 10_000, maximumBytesRead: 5_000_000 } as const
-const scanPageRows = 100
-
-type Scope = 'user' | 'system' | 'private'
-export type SystemFunction = (tx: Transaction, args: unknown) => Promise<Value>
-
-export const paginationOpts = z.object({
-  cursor: z.string().nullable(),
-  numItems: z.number(),
-  endCursor: z.string().nullish(),
-})
 const noArgs = z.looseObject({})
 const tableArgs = z.looseObject({ tableName: z.string() })
 const tableDataArgs = z.looseObject({
@@ -96,24 +85,6 @@ export class SystemFunctions {
   }
 }
 
-export function define<Schema extends z.ZodType>(
-  schema: Schema,
-  run: (tx: Transaction, args: z.infer<Schema>) => Promise<Value>,
-): SystemFunction {
-  return async (tx, args) => {
-    const parsed = schema.safeParse(args)
-    if (parsed.success) return await run(tx, parsed.data)
-    const issue = parsed.error.issues[0]
-    throw new FunctionError(
-      `ArgumentValidationError: ${issue?.message ?? 'invalid arguments'} at "${issue?.path.join('.') ?? ''}".`,
-    )
-  }
-}
-
-export function object(fields: Readonly<Record<string, Value>>): ValueObject {
-  return Object.assign(Object.create(null) as Record<string, Value>, fields)
-}
-
 /** Tables of the app and the virtual ones; nothing private. */
 function dataScope(table: string): { readonly scope: 'user' | 'system' } {
   return { scope: table.startsWith('_') ? 'system' : 'user' }
@@ -151,25 +122,6 @@ async function readTableData(tx: Transaction, args: z.infer<typeof tableDataArgs
     isDone: result.isDone,
     continueCursor: result.continueCursor,
   })
-}
-
-/** Documents of a table, oldest first unless `order` says otherwise. */
-export async function scan(
-  tx: Transaction,
-  table: string,
-  options: { readonly scope: Scope; readonly order?: 'asc' | 'desc'; readonly limit?: number },
-): Promise<readonly ValueObject[]> {
-  const { scope, order = 'asc', limit } = options
-  const source = { type: 'FullTableScan', tableName: table, order }
-  const cursor = tx.openCursor({ source, operators: limit === undefined ? [] : [{ limit }] }, { scope })
-  const documents: ValueObject[] = []
-  for (;;) {
-    const { rows, done } = await cursor.nextPage(scanPageRows)
-    for (const text of rows) documents.push(parseValue(text) as ValueObject)
-    if (done) break
-  }
-  cursor.close()
-  return documents
 }
 
 /** A number that differs whenever the table changes: the snapshot's own timestamp, with the table in the read set. */
