@@ -54,6 +54,7 @@ export class Deployment {
   readonly #log: Log
   readonly #end: () => void
   readonly #clock: Clock
+  #nextDueMs: number | null | undefined
   #requests = 0
   #lastUsedMs: number
   #closing: Promise<void> | undefined
@@ -113,6 +114,11 @@ export class Deployment {
     return this.#clock.monotonicMs() - this.#lastUsedMs
   }
 
+  /** Once closed: when the first of what is scheduled is due, null for never; undefined while open, or if nobody knows. */
+  get nextDueMs(): number | null | undefined {
+    return this.#nextDueMs
+  }
+
   /** Keys were revoked: sessions that live on one of them end. Requests are checked one by one anyway. */
   recheckKeys(): void {
     this.#sync.recheckAdmins()
@@ -153,6 +159,17 @@ export class Deployment {
     this.#closing = this.#shutDown(1011, 'InternalServerError')
   }
 
+  async #readNextDueMs(): Promise<number | null | undefined> {
+    const { committer } = this.#database
+    try {
+      await committer.whenDurable(committer.appliedTs)
+      return (await this.#scheduler.readNextDueMs()) ?? null
+    } catch (error) {
+      this.#log.debug({ err: error }, 'The next due time is not known; storage has failed.')
+      return undefined
+    }
+  }
+
   async #shutDown(code: number, reason: string): Promise<void> {
     this.#sync.close(code, reason)
     this.#functions.close()
@@ -162,7 +179,9 @@ export class Deployment {
       await this.#retention.stop()
       await this.#executor.close()
       await this.#scheduler.drained()
+      const nextDueMs = await this.#readNextDueMs()
       await this.#database.close()
+      this.#nextDueMs = nextDueMs
     } catch (error) {
       this.#log.error({ err: error }, 'A deployment did not close cleanly.')
     } finally {
