@@ -16,6 +16,7 @@ import {
 } from './cron-jobs.ts'
 import {
   createCall,
+  mutateSurely,
   readUdfType,
   runActionOnce,
   type RunnerDependencies,
@@ -81,12 +82,13 @@ export class CronRunner {
     const startedAtMs = clock.nowMs()
     const ended = await runActionOnce(functions, call, log)
     const started = { ...occurrence, next: { ...occurrence.next, state } }
-    const status: CronRunStatus = ended.type === 'success' ? succeeded('') : { type: 'err', error: ended.error }
-    await this.#end(started, { status, logLines: [], durationMs: clock.nowMs() - startedAtMs })
+    const status: CronRunStatus =
+      ended.state.type === 'success' ? succeeded(ended.resultText) : { type: 'err', error: ended.state.error }
+    await this.#end(started, { status, logLines: ended.logLines, durationMs: clock.nowMs() - startedAtMs })
   }
 
   async #end(occurrence: Occurrence, run: EndedRun): Promise<void> {
-    await this.#deps.database.mutate('system:endCronRun', async (tx) => {
+    await mutateSurely(this.#deps, 'system:endCronRun', async (tx) => {
       const current = await loadSame(tx, occurrence)
       if (current !== undefined) await this.#advance(tx, current, run)
     })

@@ -5,7 +5,7 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { type Clock, type Log, Overloaded, WriteConflict } from '@concave/base'
-import type { Database } from '@concave/database'
+import type { Database, Transaction } from '@concave/database'
 import { anonymous, parseFunctionPath } from '@concave/protocol'
 import type { CallOutcome } from '@concave/sync'
 import { parseJson } from '@concave/values'
@@ -13,6 +13,7 @@ import type { CallOrigin } from '../functions/call-origin.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
 import { withoutRequestLine } from '../functions/function-error.ts'
 import type { RunRecord, ScheduledCall, ScheduledOutcome } from '../functions/scheduled-run.ts'
+import type { Alarm } from './alarm.ts'
 import { finished, type JobState, type ScheduledJob, scheduledJobs, toTs } from './scheduled-jobs.ts'
 import { schedulerLimits } from './scheduler-limits.ts'
 
@@ -28,6 +29,7 @@ export type RunnerDependencies = {
   readonly registry: Pick<CodeRegistry, 'load'>
   readonly clock: Clock
   readonly log: Log
+  readonly alarm: Alarm
 }
 
 /** The end of an action of which nobody knows how far it came. */
@@ -83,13 +85,13 @@ export class JobRunner {
       await scheduledJobs.patch(tx, id, { state })
       return true
     })
-    if (isOurs) await this.#end(id, state.executionId, await runActionOnce(functions, call, this.#deps.log))
+    if (isOurs) await this.#end(id, state.executionId, (await runActionOnce(functions, call, this.#deps.log)).state)
   }
 
   /** Records the end of a job that is still pending, or still in the execution of that id. */
   async #end(id: string, executionId: string | undefined, state: JobState): Promise<void> {
-    const { database, clock } = this.#deps
-    await database.mutate('system:endScheduledJob', async (tx) => {
+    const { clock } = this.#deps
+    await mutateSurely(this.#deps, 'system:endScheduledJob', async (tx) => {
       const job = await scheduledJobs.get(tx, id)
       const current = job?.state.type === 'inProgress' ? job.state.executionId : undefined
       if (job?.nextTs === undefined || current !== executionId) return
@@ -140,19 +142,48 @@ export function unsupportedTypeText({ path }: ScheduledCall): string {
   return `Unsupported function type: ${path.module}:${path.name} is a query, and only mutations and actions can be scheduled.`
 }
 
+export type EndedAction = {
+  readonly state: { readonly type: 'success' } | { readonly type: 'failed'; readonly error: string }
+  /** Wire JSON text; empty after an error. */
+  readonly resultText: string
+  readonly logLines: readonly string[]
+}
+
 /** Runs the action and never again, whatever happens to it. */
 export async function runActionOnce(
   functions: ScheduledFunctions,
   call: ScheduledCall,
   log: Log,
-): Promise<{ readonly type: 'success' } | { readonly type: 'failed'; readonly error: string }> {
+): Promise<EndedAction> {
   try {
     const outcome = await functions.runAction(call)
-    if (outcome.kind === 'success') return { type: 'success' }
-    return { type: 'failed', error: withoutRequestLine(outcome.message, call.requestId) }
+    const { logLines } = outcome
+    if (outcome.kind === 'success') return { state: { type: 'success' }, resultText: outcome.valueText, logLines }
+    const error = withoutRequestLine(outcome.message, call.requestId)
+    return { state: { type: 'failed', error }, resultText: '', logLines }
   } catch (error) {
     log.warn({ err: error }, 'A scheduled action was lost; it is not run again.')
-    return { type: 'failed', error: transientErrorText }
+    return { state: { type: 'failed', error: transientErrorText }, resultText: '', logLines: [] }
+  }
+}
+
+/** As `Database.mutate`, for what is known now and would be lost: waits until there is room for it. */
+export async function mutateSurely(
+  { database, alarm }: Pick<RunnerDependencies, 'database' | 'alarm'>,
+  source: string,
+  run: (tx: Transaction) => Promise<void>,
+): Promise<void> {
+  for (;;) {
+    try {
+      await database.mutate(source, run)
+      return
+    } catch (error) {
+      if (!(error instanceof Overloaded || error instanceof WriteConflict)) throw error
+      const delayMs = error instanceof Overloaded ? error.retryAfterMs : schedulerLimits.minConflictBackoffMs
+      await new Promise<void>((resolve) => {
+        alarm(delayMs, resolve)
+      })
+    }
   }
 }
 

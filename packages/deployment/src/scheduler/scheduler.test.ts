@@ -292,7 +292,7 @@ describe('a cron job', () => {
     gates[0]?.resolve()
     const records = await ran('slow', 2)
     expect(records.map(({ status }) => status)).toEqual([
-      { type: 'success', result: { type: 'default', value: '' } },
+      { type: 'success', result: { type: 'default', value: 'null' } },
       { type: 'canceled', num_canceled: 3n },
     ])
     expect(await nextRun()).toMatchObject({ state: { type: 'pending' }, nextTs: toTs(startMs + 40_000) })
