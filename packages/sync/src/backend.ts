@@ -10,6 +10,8 @@ export type FunctionCall = {
   readonly identity: Identity
   /** 16 hex digits, for texts and logs. */
   readonly requestId: string
+  /** Made by an action: internal functions are within reach, and errors are told in full. Never set by a client's call. */
+  readonly isInternal?: true
 }
 
 /** `[LEVEL] text` lines, already redacted for this caller. */

@@ -475,7 +475,7 @@ function isAdmin(call: FunctionCall): boolean {
 
 /** Whether the call comes from an admin or from the server itself: it reaches internal functions and is told everything. */
 function isTrusted(call: Call): boolean {
-  return isAdmin(call) || call.origin !== undefined
+  return isAdmin(call) || call.isInternal === true
 }
 
 function publicNotFoundMessage(path: FunctionPath): string {

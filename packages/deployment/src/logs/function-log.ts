@@ -14,7 +14,7 @@ export type Completion = {
   readonly durationMs: number
   readonly cachedResult: boolean
   readonly error: string | undefined
-  readonly caller: 'SyncWorker' | 'HttpApi' | 'Tester' | 'Scheduler' | 'Cron'
+  readonly caller: 'SyncWorker' | 'HttpApi' | 'Tester' | 'Scheduler' | 'Cron' | 'Action'
   readonly requestId: string
   readonly identityType: 'instance_admin' | 'user' | 'unknown' | 'member_acting_user'
   readonly usage: {

@@ -121,6 +121,7 @@ export function createCall(target: Pick<ScheduledJob, 'udfPath' | 'args'>, origi
     args: parseJson(target.args),
     identity: anonymous,
     requestId: randomBytes(8).toString('hex'),
+    isInternal: true,
     origin,
   }
 }
