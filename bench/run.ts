@@ -42,6 +42,7 @@ const server = await serve({
   dataDir: join(folder, 'data'),
   bootstrapFile: undefined,
   deploymentPorts: { first: 30_000, last: 31_999 },
+  privateFetch: 'auto',
   logLevel: 'warn',
 })
 let isWrong = false

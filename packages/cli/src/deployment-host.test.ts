@@ -34,6 +34,7 @@ function openHost(idleTimeoutMs: number): DeploymentHost {
     random: systemRandom,
     log,
     runners,
+    egress: { fetch: () => Promise.reject(new Error('No action is to run here.')) },
     committers,
     idleTimeoutMs,
   })

@@ -9,7 +9,7 @@ import { type Clock, type Log, NotFound, type Random } from '@concave/base'
 import type { DeploymentType, DeploymentUrls, Provisioner } from '@concave/control-plane'
 import { Deployment, type KeyVerifier } from '@concave/deployment'
 import { errorReply, sendReply } from '@concave/http'
-import type { RunnerPool } from '@concave/runtime'
+import type { Egress, RunnerPool } from '@concave/runtime'
 import { type CommitterPool, SqliteStorage } from '@concave/storage'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { readDeploymentState, writeDeploymentState } from './deployment-state.ts'
@@ -47,6 +47,7 @@ export class DeploymentHost implements Provisioner {
     readonly random: Random
     readonly log: Log
     readonly runners: RunnerPool
+    readonly egress: Egress
     readonly committers: CommitterPool
   }
   readonly #hosted = new Map<string, Hosted>()
@@ -66,6 +67,7 @@ export class DeploymentHost implements Provisioner {
     readonly random: Random
     readonly log: Log
     readonly runners: RunnerPool
+    readonly egress: Egress
     readonly committers: CommitterPool
     readonly idleTimeoutMs?: number
   }) {
@@ -265,7 +267,7 @@ export class DeploymentHost implements Provisioner {
     const { name, type, ports } = hosted.manifest
     this.#wakeTimes.set(name, undefined)
     await writeDeploymentState(join(this.#folder, name), { isOpen: true })
-    const { clock, random, runners, committers } = this.#deps
+    const { clock, random, runners, egress, committers } = this.#deps
     const log = this.#deps.log.child({ room: 'deployment', deployment: name })
     const { url, siteUrl } = this.#urls(ports)
     return await Deployment.open({
@@ -276,6 +278,7 @@ export class DeploymentHost implements Provisioner {
       storage: new SqliteStorage({ path: join(this.#folder, name, databaseFile), pool: committers }),
       keys: this.#keysOf(name),
       runners,
+      egress,
       clock,
       random,
       log,

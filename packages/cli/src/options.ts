@@ -19,6 +19,11 @@ export const serveOptions = {
     default: '20000-29999',
     help: 'Range of ports that deployments listen on, two each. Keep it below 32768.',
   },
+  'private-fetch': {
+    schema: z.enum(['auto', 'allow', 'refuse']),
+    default: 'auto',
+    help: 'Whether actions may fetch from loopback, private and link-local addresses. `auto`: only if --host is loopback.',
+  },
   'log-level': {
     schema: z.enum(['error', 'warn', 'info', 'debug', 'silent']),
     default: 'warn',
@@ -32,6 +37,7 @@ export type ServeConfig = {
   readonly dataDir: string
   readonly bootstrapFile: string | undefined
   readonly deploymentPorts: { readonly first: number; readonly last: number }
+  readonly privateFetch: 'auto' | 'allow' | 'refuse'
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug' | 'silent'
 }
 
@@ -48,6 +54,7 @@ export function parseServeConfig(flags: Readonly<Record<string, unknown>>): Serv
     dataDir: read('data', flags),
     bootstrapFile: read('bootstrap-file', flags),
     deploymentPorts: { first, last },
+    privateFetch: read('private-fetch', flags),
     logLevel: read('log-level', flags),
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type Clock, createLog, type Log, NotFound, type Random, systemClock, systemRandom } from '@concave/base'
 import { ControlPlane } from '@concave/control-plane'
 import type { KeyVerdict } from '@concave/deployment'
-import { RunnerPool } from '@concave/runtime'
+import { HttpEgress, RunnerPool } from '@concave/runtime'
 import { CommitterPool, SqliteStorage } from '@concave/storage'
 import { DeploymentHost } from './deployment-host.ts'
 import type { ServeConfig } from './options.ts'
@@ -50,6 +50,7 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
       'User code runs without these walls on this platform; do not run code you do not trust.',
     )
   }
+  const egress = opened.use(new HttpEgress({ allowsPrivate: allowsPrivateTargets(config) }))
   // Each needs the other: keys are looked up when the first request comes, long after both exist.
   let verify: ControlPlane['verifyDeploymentKey'] | undefined
   const deployments = new DeploymentHost({
@@ -65,6 +66,7 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
       },
     }),
     runners,
+    egress,
     committers,
   })
   const controlPlane = await openControlPlane({
@@ -82,6 +84,12 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
   const running = opened.move()
   const close = async (): Promise<void> => await running.disposeAsync()
   return { controlPlane, deployments, close, [Symbol.asyncDispose]: close }
+}
+
+/** Whoever can reach the server could reach its neighbours through it: unless told otherwise only a local one allows that. */
+function allowsPrivateTargets({ host, privateFetch }: ServeConfig): boolean {
+  if (privateFetch !== 'auto') return privateFetch === 'allow'
+  return host === 'localhost' || host === '::1' || host.startsWith('127.')
 }
 
 async function openControlPlane(options: {

@@ -3,8 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Clock, Log, Random } from '@concave/base'
 import { Database, RetentionWorker, SchemaWorker } from '@concave/database'
-import { type NodeHandler, type RouteHandler, Router, sendReply, serveRoutes, textReply } from '@concave/http'
-import { Analyzer, Executor, type RunnerPool } from '@concave/runtime'
+import { type NodeHandler, type RouteHandler, Router, serveRoutes } from '@concave/http'
+import { ActionExecutor, Analyzer, type Egress, Executor, type RunnerPool } from '@concave/runtime'
 import type { Storage } from '@concave/storage'
 import { SyncServer } from '@concave/sync'
 import { Access, type KeyVerifier } from './access.ts'
@@ -13,8 +13,10 @@ import { addFunctionRoutes } from './api/function-routes.ts'
 import { addJobRoutes } from './api/job-routes.ts'
 import { addPushRoutes } from './api/push-routes.ts'
 import { addServiceRoutes } from './api/service-routes.ts'
+import { createSiteHandler, isHttpActionTarget } from './api/site-handler.ts'
 import { CodeRegistry } from './functions/code-registry.ts'
 import { FunctionService } from './functions/function-service.ts'
+import { HttpActionService } from './functions/http-action-service.ts'
 import { deploymentLimits } from './limits.ts'
 import { FunctionLog } from './logs/function-log.ts'
 import { PushService } from './push/push-service.ts'
@@ -32,25 +34,29 @@ export type DeploymentOptions = {
   readonly storage: Storage
   readonly keys: KeyVerifier
   readonly runners: RunnerPool
+  /** Makes the network requests of actions. */
+  readonly egress: Egress
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
 }
 
 const version = 'concave-0.1.0'
-const noHttpActionsText = 'This Convex deployment does not have HTTP actions enabled.'
 
 export class Deployment {
   /** Resolves when it has closed, or has ended because storage failed: then open it again. */
   readonly ended: Promise<void>
   readonly #database: Database
   readonly #executor: Executor
+  readonly #actions: ActionExecutor
   readonly #schemas: SchemaWorker
   readonly #retention: RetentionWorker
   readonly #functions: FunctionService
   readonly #scheduler: Scheduler
   readonly #sync: SyncServer
   readonly #api: NodeHandler
+  readonly #site: NodeHandler
+  readonly #siteBelowApi: NodeHandler
   readonly #log: Log
   readonly #end: () => void
   readonly #clock: Clock
@@ -74,6 +80,7 @@ export class Deployment {
     this.#lastUsedMs = clock.monotonicMs()
     this.#database = database
     this.#executor = new Executor({ pool: runners, log, clock })
+    this.#actions = new ActionExecutor({ pool: runners, egress: options.egress, log, clock })
     this.#schemas = SchemaWorker.start({ database, clock, log })
     this.#retention = RetentionWorker.start({ database, clock, log })
     const access = new Access({ deploymentName: name, keys: options.keys })
@@ -86,6 +93,7 @@ export class Deployment {
       isRedacted,
       database,
       executor: this.#executor,
+      actionExecutor: this.#actions,
       registry,
       system,
       access,
@@ -104,12 +112,30 @@ export class Deployment {
     addJobRoutes(router, { access, database, clock })
     addPushRoutes(router, { access, pushes })
     this.#api = serveRoutes({ router, log, cors: { allowCredentials: true } })
+    const httpActions = new HttpActionService({
+      deploymentName: name,
+      isRedacted,
+      database,
+      actionExecutor: this.#actions,
+      registry,
+      functionLog,
+      clock,
+      access,
+      functions: this.#functions,
+    })
+    this.#site = createSiteHandler({ httpActions, log }, { hasPrefix: false })
+    this.#siteBelowApi = createSiteHandler({ httpActions, log }, { hasPrefix: true })
     void database.failed.then((error) => this.#fail(error))
   }
 
-  /** How long nobody has used it: no request, no session, no schema work, nothing scheduled that runs. 0 while somebody does. */
+  /** How long nobody has used it: no request, no session, no action, no schema work, nothing due. 0 while somebody does. */
   idleMs(): number {
-    const isUsed = this.#requests > 0 || this.#sync.sessionCount > 0 || this.#schemas.isBusy || this.#scheduler.isBusy
+    const isUsed =
+      this.#requests > 0 ||
+      this.#actions.size > 0 ||
+      this.#sync.sessionCount > 0 ||
+      this.#schemas.isBusy ||
+      this.#scheduler.isBusy
     if (isUsed) this.#lastUsedMs = this.#clock.monotonicMs()
     return this.#clock.monotonicMs() - this.#lastUsedMs
   }
@@ -125,31 +151,32 @@ export class Deployment {
   }
 
   handleApi(request: IncomingMessage, response: ServerResponse): void {
-    this.#requests += 1
-    response.once('close', () => {
-      this.#requests -= 1
-      this.#lastUsedMs = this.#clock.monotonicMs()
-    })
-    this.#api(request, response)
+    this.#track(response)
+    if (isHttpActionTarget(request.url ?? '/')) this.#siteBelowApi(request, response)
+    else this.#api(request, response)
   }
 
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#sync.handleUpgrade(request, socket, head)
   }
 
-  /** HTTP actions are later work; until then every deployment answers like one that has none. */
   handleSite(request: IncomingMessage, response: ServerResponse): void {
-    request.resume()
-    sendReply(response, textReply(noHttpActionsText, { status: 404 })).catch((error: unknown) => {
-      this.#log.debug({ err: error }, 'Could not finish an answer.')
-      response.destroy()
-    })
+    this.#track(response)
+    this.#site(request, response)
   }
 
   /** Sockets first, then what runs, then storage: nothing acknowledged is lost. May be called twice. */
   close(): Promise<void> {
     this.#closing ??= this.#shutDown(1012, 'ServerShutdown')
     return this.#closing
+  }
+
+  #track(response: ServerResponse): void {
+    this.#requests += 1
+    response.once('close', () => {
+      this.#requests -= 1
+      this.#lastUsedMs = this.#clock.monotonicMs()
+    })
   }
 
   /** Storage has failed: clients come back and repeat what is open, on a deployment that was opened again. */
@@ -175,6 +202,7 @@ export class Deployment {
     this.#functions.close()
     try {
       await this.#scheduler.stop()
+      await this.#actions.close()
       await this.#schemas.stop()
       await this.#retention.stop()
       await this.#executor.close()

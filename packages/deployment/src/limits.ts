@@ -18,6 +18,8 @@ export const deploymentLimits = {
   timeDependentResultMs: 17_000,
   functionLogEntries: 1000,
   logPollMs: 60_000,
+  /** Of an HTTP action: the request's body, and the response's. */
+  maxHttpBodyBytes: 20 * 1_048_576,
   maxPushBytes: 200_000_000,
   maxCallBodyBytes: 16 * 1_048_576 + 2000,
   maxEnvironmentVariables: 512,

@@ -15,6 +15,13 @@ export {
   type AnalyzeOutcome,
   type AnalyzeRequest,
 } from './analyzer.ts'
+/** One deployment's actions: `actions.run(request, host)`; processes of their own, time limit, network through `Egress`. */
+export { ActionExecutor, type ActionExecutorOptions } from './actions/action-executor.ts'
+export type * from './actions/action.ts'
+export { type Egress } from './actions/egress.ts'
+export { whenDrained } from './actions/drained.ts'
+export { ReadableSource } from './actions/readable-source.ts'
+export { HttpEgress } from './actions/http-egress.ts'
 export { runtimeLimits } from './limits.ts'
 /** Push-time check and rewrite for context reuse: `prepareModule(source, path)`. */
 export { prepareModule, type PreparedModule } from './stateless/prepare-module.ts'

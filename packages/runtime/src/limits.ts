@@ -30,6 +30,28 @@ export const runtimeLimits = {
   maxQueuedPerLane: 512,
   /** A deployment without calls for so long gives its runners up. */
   idleTimeoutMs: 60_000,
+  /** Generic action runners that wait for a deployment, once any has run an action. */
+  warmActionRunners: 1,
+  /** Processes that run the actions of one deployment, and actions that share one when all are taken. */
+  maxActionRunners: 8,
+  maxActionsPerRunner: 8,
+  maxQueuedActions: 512,
+  /** An action that gets no runner for so long is refused. */
+  actionPatienceMs: 10_000,
+  /** From the start of an action to its end. */
+  actionTimeMs: 1_800_000,
+  /** Of an action that shares its process: how long it may compute without giving way. */
+  sharedTurnMs: 10_000,
+  /** A runner that has not ended an action so long after it was told to is killed. */
+  endActionMs: 500,
+  /** Syscalls of one action that are answered at the same time; further ones wait. */
+  parallelActionSyscalls: 8,
+  /** Operations of one action that are under way; its isolate refuses earlier. */
+  maxActionOperations: 2_000,
+  /** Arguments of those, as text; one that is too much is refused. */
+  maxActionOperationText: 128 * 1024 * 1024,
+  /** Data that an action's isolate may add to a process that others share. */
+  actionDataBytes: 128 * 1024 * 1024,
   /** Standard error of a runner that is kept for the log. */
   stderrTailBytes: 4_096,
 } as const

@@ -21,6 +21,12 @@ export const frameKinds = {
   replyCatchable: 8,
   replyAbort: 9,
   analyze: 10,
+  // To runners of actions; `actions/action-frames.ts` has their texts.
+  startAction: 11,
+  deliver: 12,
+  wake: 13,
+  abortRequest: 14,
+  endAction: 15,
   // runner → supervisor
   ready: 20,
   syscall: 21,
@@ -31,6 +37,9 @@ export const frameKinds = {
   analyzed: 26,
   /** A write whose answer nobody waits for; what comes next finds out if it was refused. */
   write: 27,
+  actionOperation: 28,
+  actionTurn: 29,
+  actionEnded: 30,
 } as const
 
 export type FrameKind = (typeof frameKinds)[keyof typeof frameKinds]

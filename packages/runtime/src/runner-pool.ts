@@ -1,14 +1,16 @@
 import { assert, type Log } from '@concave/base'
-import { loadIsolateScript } from './isolate-bundle.ts'
+import { loadActionScript, loadIsolateScript } from './isolate-bundle.ts'
 import { runtimeLimits } from './limits.ts'
 import type { BootHeader, ReadyHeader } from './protocol.ts'
 import { RunnerProcess, type RunnerStart } from './runner-process.ts'
-import { loadRunnerProgram } from './runner-program.ts'
+import { loadActionRunnerProgram, loadRunnerProgram } from './runner-program.ts'
 
 export type RunnerPoolOptions = {
   readonly log: Log
   /** Generic runners kept waiting. */
   readonly warmRunners?: number
+  /** What the runners are for; `functions` (queries, mutations, analysis) unless said otherwise. */
+  readonly purpose?: 'functions' | 'actions'
   /** Off only where a test looks at something else; user code is then held by V8 alone. */
   readonly sandbox?: boolean
 }
@@ -30,17 +32,20 @@ export class SandboxOpen extends Error {
 export class RunnerPool {
   /** Walls of the sandbox that this platform lacks; empty on Linux. */
   readonly openWalls: readonly string[]
+  readonly #options: RunnerPoolOptions
   readonly #log: Log
   readonly #start: RunnerStart
   readonly #warmRunners: number
   readonly #warm: RunnerProcess[] = []
   readonly #starting = new Set<Promise<void>>()
+  #actions: Promise<RunnerPool> | undefined
   #isClosed = false
 
   private constructor(
     options: RunnerPoolOptions,
     started: { readonly start: RunnerStart; readonly ready: ReadyHeader; readonly first: RunnerProcess },
   ) {
+    this.#options = options
     this.#log = options.log
     this.#start = started.start
     this.#warmRunners = options.warmRunners ?? runtimeLimits.warmRunners
@@ -51,7 +56,11 @@ export class RunnerPool {
 
   /** Starts the first runner and looks at its walls. Throws `SandboxOpen` if one is open on Linux. */
   static async start(options: RunnerPoolOptions): Promise<RunnerPool> {
-    const [program, isolateScript] = await Promise.all([loadRunnerProgram(), loadIsolateScript()])
+    const [program, isolateScript] = await Promise.all(
+      options.purpose === 'actions'
+        ? [loadActionRunnerProgram(), loadActionScript()]
+        : [loadRunnerProgram(), loadIsolateScript()],
+    )
     const boot: BootHeader = {
       isolateMemoryMb: runtimeLimits.heapMb + runtimeLimits.heapOverheadMb,
       dataGrowthBytes: runtimeLimits.dataGrowthBytes,
@@ -83,14 +92,35 @@ export class RunnerPool {
     return await this.#startRunner()
   }
 
+  /** The pool of runners for actions, started when it is first asked for; it is closed with this one. */
+  async forActions(): Promise<RunnerPool> {
+    assert(!this.#isClosed, 'The runner pool is closed.')
+    this.#actions ??= this.#startActions()
+    return await this.#actions
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true
+    await (await this.#actions?.catch(() => undefined))?.close()
     await Promise.all(this.#starting)
     await Promise.all(this.#warm.splice(0).map((runner) => runner.close()))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  async #startActions(): Promise<RunnerPool> {
+    try {
+      return await RunnerPool.start({
+        ...this.#options,
+        purpose: 'actions',
+        warmRunners: runtimeLimits.warmActionRunners,
+      })
+    } catch (error) {
+      this.#actions = undefined
+      throw error
+    }
   }
 
   async #startRunner(): Promise<RunnerProcess> {

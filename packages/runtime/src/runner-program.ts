@@ -3,20 +3,27 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 let program: Promise<string> | undefined
+let actionProgram: Promise<string> | undefined
 
 /**
  * The runner's program as one CommonJS text, which a child reads from its standard input: loading it as TypeScript files
  * would cost each runner 0.3 s of processor time. Built once per process.
  */
 export function loadRunnerProgram(): Promise<string> {
-  program ??= buildRunnerProgram()
+  program ??= buildRunnerProgram(new URL('runner/main.ts', import.meta.url))
   return program
 }
 
-async function buildRunnerProgram(): Promise<string> {
+/** The same for runners of actions. */
+export function loadActionRunnerProgram(): Promise<string> {
+  actionProgram ??= buildRunnerProgram(new URL('actions/runner/main.ts', import.meta.url))
+  return actionProgram
+}
+
+async function buildRunnerProgram(entry: URL): Promise<string> {
   const { resolve } = createRequire(import.meta.url)
   const result = await build({
-    entryPoints: [fileURLToPath(new URL('runner/main.ts', import.meta.url))],
+    entryPoints: [fileURLToPath(entry)],
     bundle: true,
     format: 'cjs',
     platform: 'node',

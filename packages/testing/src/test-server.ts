@@ -27,7 +27,7 @@ export type TestServer = AsyncDisposable & {
 }
 
 export async function startTestServer(
-  options: { readonly logLevel?: ServeConfig['logLevel'] } = {},
+  options: { readonly logLevel?: ServeConfig['logLevel']; readonly privateFetch?: ServeConfig['privateFetch'] } = {},
 ): Promise<TestServer> {
   const dataDir = await makeTemporaryFolder('data')
   const server: RunningServer = await serve({
@@ -36,6 +36,7 @@ export async function startTestServer(
     dataDir,
     bootstrapFile: undefined,
     deploymentPorts: pickPortRange(),
+    privateFetch: options.privateFetch ?? 'auto',
     logLevel: options.logLevel ?? 'error',
   })
   assert(server.bootstrap !== undefined, 'A new data folder starts with a bootstrap.')

@@ -20,7 +20,7 @@ import { schedulerSyscalls } from '../scheduler/scheduler-syscalls.ts'
 import { type CallOrigin, parentJobOf } from './call-origin.ts'
 import { checkArguments, checkResult } from './call-values.ts'
 import { FunctionError } from './function-error.ts'
-import type { LoadedCode, LoadedFunction } from './loaded-code.ts'
+import type { FunctionKind, LoadedCode, LoadedFunction, TransactionalFunction } from './loaded-code.ts'
 
 type Frame = {
   readonly udfType: UdfType
@@ -61,7 +61,7 @@ export class FunctionHost implements ExecutionHost {
     readonly tx: Transaction
     readonly code: LoadedCode
     readonly path: FunctionPath
-    readonly function: LoadedFunction
+    readonly function: TransactionalFunction
     readonly identity: Identity
     readonly requestId: string
     readonly deploymentName: string
@@ -346,6 +346,9 @@ const syscalls: Readonly<Record<string, Syscall>> = {
 
 /** What this version does not have, by the name its user knows. */
 const unsupported: Readonly<Record<string, string>> = {
+  '1.0/actions/vectorSearch': 'ctx.vectorSearch',
+  'storage/storeBlob': 'ctx.storage',
+  'storage/getBlob': 'ctx.storage',
   '1.0/storageGetUrl': 'ctx.storage',
   '1.0/storageGetMetadata': 'ctx.storage',
   '1.0/storageGenerateUploadUrl': 'ctx.storage',
@@ -357,14 +360,14 @@ const unsupported: Readonly<Record<string, string>> = {
   '1.0/auditLog': 'log.audit',
 }
 
-function unknownOperation(op: string): CatchableError {
+export function unknownOperation(op: string): CatchableError {
   const name = Object.hasOwn(unsupported, op) ? unsupported[op] : undefined
   if (name !== undefined) return new CatchableError(`${name} is not supported by this version of Concave yet.`)
   return new CatchableError(`Unknown async operation ${op}`)
 }
 
 /** Developer errors may be caught by user code; everything else must end the execution. */
-async function catchable<T>(run: () => Promise<T>): Promise<T> {
+export async function catchable<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run()
   } catch (error) {
@@ -381,7 +384,7 @@ function dataOf(error: PlatformError): unknown {
   return 'data' in error ? error.data : undefined
 }
 
-function resolveAddress(args: Readonly<Record<string, unknown>>): FunctionPath {
+export function resolveAddress(args: Readonly<Record<string, unknown>>): FunctionPath {
   const { name, reference, functionHandle } = args
   if (typeof name === 'string') return parseFunctionPath(name)
   if (typeof functionHandle === 'string')
@@ -414,7 +417,7 @@ export function notFoundMessage(path: FunctionPath): string {
   return `Could not find function for '${displayFunctionPath(path)}'. Did you forget to run \`npx convex dev\`?`
 }
 
-export function wrongKindMessage(path: FunctionPath, asked: UdfType | 'action', actual: UdfType): string {
+export function wrongKindMessage(path: FunctionPath, asked: FunctionKind, actual: FunctionKind): string {
   const names = { query: 'Query', mutation: 'Mutation', action: 'Action' } as const
   return `Trying to execute ${canonicalFunctionPath(path)} as ${names[asked]}, but it is defined as ${names[actual]}.`
 }

@@ -5,31 +5,41 @@
 import { randomBytes } from 'node:crypto'
 import { type Clock, Overloaded, PlatformError, WriteConflict } from '@concave/base'
 import { type Database, OutOfRetention, type ReadSet, type Transaction } from '@concave/database'
-import { displayFunctionPath, type FunctionPath, type Identity, identityKey } from '@concave/protocol'
-import { CatchableError, type Executor, type LogLine, type Observed, type UdfType } from '@concave/runtime'
+import { displayFunctionPath, type Identity, identityKey } from '@concave/protocol'
+import {
+  type ActionExecutor,
+  CatchableError,
+  type Executor,
+  type LogLine,
+  type Observed,
+  type UdfType,
+} from '@concave/runtime'
 import type { AuthToken, CallOutcome, FunctionCall, MutationOutcome, SessionRequest, SyncBackend } from '@concave/sync'
-import { stringifyValue, type Value } from '@concave/values'
+import { stringifyValue } from '@concave/values'
 import type { Access } from '../access.ts'
 import { deploymentLimits } from '../limits.ts'
-import { type Completion, type FunctionLog, formatLogLine } from '../logs/function-log.ts'
+import { type Caller, type FunctionLog, formatLogLine, identityTypeOf } from '../logs/function-log.ts'
 import type { SystemFunctions } from '../system/system-functions.ts'
+import { ActionService } from './action-service.ts'
 import { type Call, callerOf } from './call-origin.ts'
 import { checkArguments, checkResult, hasCommitTs, resolveCommitTs } from './call-values.ts'
 import type { CodeRegistry } from './code-registry.ts'
 import { FairLane } from './fair-lane.ts'
 import { describeForCaller, FunctionError } from './function-error.ts'
-import { FunctionHost, notFoundMessage, wrongKindMessage } from './function-host.ts'
-import type { LoadedCode, LoadedFunction } from './loaded-code.ts'
+import { FunctionHost, wrongKindMessage } from './function-host.ts'
+import type { FunctionKind, LoadedCode, TransactionalFunction } from './loaded-code.ts'
+import {
+  audienceOf,
+  isAdmin,
+  isWithinReach,
+  publicNotFoundMessage,
+  readOnlyMessage,
+  unreachableMessage,
+} from './reach.ts'
+import type { Run } from './run.ts'
 import type { RunRecord, ScheduledCall, ScheduledOutcome } from './scheduled-run.ts'
 import { findSessionRequest, recordSessionRequest } from './session-requests.ts'
 import { QueryCache, SharedResult } from './query-cache.ts'
-
-const readOnlyMessage = 'You do not have permission to perform this operation.'
-
-/** One attempt that came to an end, before its outcome is worded for the caller. */
-type Run =
-  | { readonly kind: 'success'; readonly value: Value; readonly text: string; readonly logLines: readonly LogLine[] }
-  | { readonly kind: 'error'; readonly error: FunctionError; readonly logLines: readonly LogLine[] }
 
 type QueryRun = Run & {
   readonly reads: ReadSet
@@ -49,11 +59,13 @@ export type FunctionServiceDependencies = {
   readonly access: Access
   readonly functionLog: FunctionLog
   readonly clock: Clock
+  readonly actionExecutor: ActionExecutor
 }
 
 export class FunctionService implements SyncBackend {
   readonly #deps: FunctionServiceDependencies
   readonly #cache: QueryCache
+  readonly #actions: ActionService
   readonly #running = new Map<string, Promise<SharedResult>>()
   readonly #mutations = new FairLane({
     patienceMs: deploymentLimits.lanePatienceMs,
@@ -63,6 +75,7 @@ export class FunctionService implements SyncBackend {
 
   constructor(deps: FunctionServiceDependencies) {
     this.#deps = deps
+    this.#actions = new ActionService({ ...deps, functions: this })
     this.#cache = new QueryCache({
       clock: deps.clock,
       maxBytes: deploymentLimits.queryCacheBytes,
@@ -85,7 +98,7 @@ export class FunctionService implements SyncBackend {
   // Queries
 
   async query(call: FunctionCall, at: bigint): Promise<CallOutcome> {
-    return (await this.#sharedQuery(call, null, at, 'HttpApi')).outcome
+    return (await this.#sharedQuery(call, null, at, call.isInternal === true ? 'Action' : 'HttpApi')).outcome
   }
 
   async runQuery(call: FunctionCall, journal: string | null, at: bigint): Promise<SharedResult> {
@@ -93,19 +106,14 @@ export class FunctionService implements SyncBackend {
   }
 
   /** Equal queries of many callers run once: those that run now are shared, those that ran are taken from the cache. */
-  async #sharedQuery(
-    call: FunctionCall,
-    journal: string | null,
-    at: bigint,
-    caller: 'HttpApi' | 'SyncWorker',
-  ): Promise<SharedResult> {
+  async #sharedQuery(call: FunctionCall, journal: string | null, at: bigint, caller: Caller): Promise<SharedResult> {
     const common = JSON.stringify([
       call.path.module,
       call.path.name,
       call.componentPath,
       call.args,
       journal,
-      isAdmin(call),
+      audienceOf(call),
     ])
     const personal = `${common}\n${identityKey(call.identity)}`
     const cached = this.#cache.find(common, at) ?? this.#cache.find(personal, at)
@@ -129,7 +137,7 @@ export class FunctionService implements SyncBackend {
     call: FunctionCall,
     journal: string | null,
     at: bigint,
-    caller: 'HttpApi' | 'SyncWorker',
+    caller: Caller,
     keys: { readonly common: string; readonly personal: string },
   ): Promise<SharedResult> {
     const { clock, database } = this.#deps
@@ -214,7 +222,7 @@ export class FunctionService implements SyncBackend {
     onApplied: (ts: bigint) => void,
   ): Promise<MutationOutcome> {
     const client = session?.sessionId ?? call.requestId
-    const caller = session === undefined ? 'HttpApi' : 'SyncWorker'
+    const caller = call.isInternal === true ? 'Action' : session === undefined ? 'HttpApi' : 'SyncWorker'
     return await this.#inLane(client, () => this.#attemptMutation(call, session, onApplied, caller))
   }
 
@@ -268,7 +276,7 @@ export class FunctionService implements SyncBackend {
     call: FunctionCall,
     session: SessionRequest | undefined,
     onApplied: (ts: bigint) => void,
-    caller: 'HttpApi' | 'SyncWorker',
+    caller: Caller,
   ): Promise<{ readonly outcome: () => Promise<MutationOutcome> }> {
     const { database, clock } = this.#deps
     const startedAtMs = clock.nowMs()
@@ -325,7 +333,7 @@ export class FunctionService implements SyncBackend {
   // Other doors
 
   /** What `path` is, as far as `call`'s identity may know. */
-  async kindOf(call: FunctionCall): Promise<UdfType | undefined> {
+  async kindOf(call: FunctionCall): Promise<FunctionKind | undefined> {
     const { database, registry, system } = this.#deps
     if (system.isSystemPath(call.path)) return 'query'
     const tx = database.begin('query')
@@ -334,21 +342,14 @@ export class FunctionService implements SyncBackend {
 
   /** Runs a function of any kind: `/api/function` and `/api/run/…`. */
   async any(call: FunctionCall): Promise<CallOutcome> {
-    if ((await this.kindOf(call)) === 'mutation') return await this.mutation(call)
+    const kind = await this.kindOf(call)
+    if (kind === 'mutation') return await this.mutation(call)
+    if (kind === 'action') return await this.runAction(call)
     return await this.query(call, this.latestTs())
   }
 
   async runAction(call: Call): Promise<CallOutcome> {
-    const error = await this.#describeAction(call)
-    return this.#toOutcome(call, { kind: 'error', error, logLines: [] })
-  }
-
-  async #describeAction(call: FunctionCall): Promise<FunctionError> {
-    const kind = await this.kindOf(call)
-    if (kind !== undefined) return new FunctionError(wrongKindMessage(call.path, 'action', kind))
-    return new FunctionError(
-      `Actions are not supported by this version of Concave yet (${displayFunctionPath(call.path)}).`,
-    )
+    return this.#toOutcome(call, await this.#actions.run(call))
   }
 
   // The way of one call
@@ -357,20 +358,18 @@ export class FunctionService implements SyncBackend {
     tx: Transaction,
     call: Call,
     asked: UdfType,
-  ): Promise<{ readonly code: LoadedCode; readonly found: LoadedFunction }> {
+  ): Promise<{ readonly code: LoadedCode; readonly found: TransactionalFunction }> {
     const code = await this.#deps.registry.load(tx)
     const found = call.componentPath === '' ? code.find(call.path) : undefined
-    if (found === undefined || (!found.isPublic && !isTrusted(call))) {
-      throw new FunctionError(isTrusted(call) ? notFoundMessage(call.path) : publicNotFoundMessage(call.path))
-    }
+    if (found === undefined || !isWithinReach(call, found)) throw new FunctionError(unreachableMessage(call))
     if (found.udfType !== asked) throw new FunctionError(wrongKindMessage(call.path, asked, found.udfType))
-    return { code, found }
+    return { code, found: found as TransactionalFunction }
   }
 
   #openHost(
     tx: Transaction,
     code: LoadedCode,
-    found: LoadedFunction,
+    found: TransactionalFunction,
     call: Call,
     journal: string | null,
   ): FunctionHost {
@@ -383,7 +382,7 @@ export class FunctionService implements SyncBackend {
   async #execute(
     tx: Transaction,
     code: LoadedCode,
-    found: LoadedFunction,
+    found: TransactionalFunction,
     call: FunctionCall,
     host: FunctionHost,
   ): Promise<{ readonly run: Run; readonly observed: Observed }> {
@@ -420,6 +419,10 @@ export class FunctionService implements SyncBackend {
   #toOutcome(call: FunctionCall, run: Run): CallOutcome {
     const logLines = this.#logLinesFor(call, run.logLines)
     if (run.kind === 'success') return { kind: 'success', valueText: run.text, logLines }
+    // An action's own calls get the text of the error alone.
+    if (call.isInternal === true) {
+      return { kind: 'error', message: run.error.message, dataText: run.error.dataText, logLines }
+    }
     const message = describeForCaller(run.error.message, call.requestId, this.#isRedactedFor(call))
     return { kind: 'error', message, dataText: run.error.dataText, logLines }
   }
@@ -428,15 +431,15 @@ export class FunctionService implements SyncBackend {
     return this.#isRedactedFor(call) ? [] : lines.map(formatLogLine)
   }
 
-  #isRedactedFor(call: Call): boolean {
-    return this.#deps.isRedacted && !isTrusted(call)
+  #isRedactedFor(call: FunctionCall): boolean {
+    return this.#deps.isRedacted && !isAdmin(call) && call.isInternal !== true
   }
 
   #record(
     call: FunctionCall,
     udfType: UdfType,
     entry: {
-      readonly caller: Completion['caller']
+      readonly caller: Caller
       readonly startedAtMs: number
       readonly run?: Run
       readonly isCached?: boolean
@@ -469,22 +472,6 @@ export class FunctionService implements SyncBackend {
   }
 }
 
-function isAdmin(call: FunctionCall): boolean {
-  return call.identity.kind === 'admin'
-}
-
-/** Whether the call comes from an admin or from the server itself: it reaches internal functions and is told everything. */
-function isTrusted(call: Call): boolean {
-  return isAdmin(call) || call.isInternal === true
-}
-
-function publicNotFoundMessage(path: FunctionPath): string {
-  return (
-    `Could not find public function for '${displayFunctionPath(path)}'. ` +
-    'Did you forget to run `npx convex dev` or `npx convex deploy`?'
-  )
-}
-
 /** Errors of a system function that its caller can do something about. */
 function toFunctionError(error: unknown): FunctionError | undefined {
   if (error instanceof FunctionError) return error
@@ -493,15 +480,4 @@ function toFunctionError(error: unknown): FunctionError | undefined {
     return new FunctionError(error.message)
   }
   return undefined
-}
-
-function identityTypeOf(identity: Identity): 'instance_admin' | 'user' | 'unknown' | 'member_acting_user' {
-  switch (identity.kind) {
-    case 'anonymous':
-      return 'unknown'
-    case 'user':
-      return 'user'
-    case 'admin':
-      return identity.actingAs === undefined ? 'instance_admin' : 'member_acting_user'
-  }
 }

@@ -4,13 +4,21 @@ import { canonicalFunctionPath } from '@concave/protocol'
 import type { AnalyzedModule, CodeBundle, UdfType } from '@concave/runtime'
 import { parseValidator, type Validator } from '@concave/values'
 
+/** Actions have no transaction of their own. */
+export type FunctionKind = UdfType | 'action'
+
 export type LoadedFunction = {
-  readonly udfType: UdfType
+  readonly udfType: FunctionKind
   readonly isPublic: boolean
   readonly args: Validator
   /** Undefined when the function declares no `returns`. */
   readonly returns: Validator | undefined
 }
+
+/** A query or a mutation. */
+export type TransactionalFunction = LoadedFunction & { readonly udfType: UdfType }
+
+const kinds = { Query: 'query', Mutation: 'mutation', Action: 'action' } as const
 
 export class LoadedCode {
   readonly bundle: CodeBundle
@@ -34,9 +42,9 @@ export class LoadedCode {
     const known = this.#functions.get(key)
     if (known !== undefined) return known
     const analyzed = this.modules.get(path.module)?.functions.find((candidate) => candidate.name === path.name)
-    if (analyzed === undefined || analyzed.udfType === 'Action') return undefined
+    if (analyzed === undefined) return undefined
     const loaded: LoadedFunction = {
-      udfType: analyzed.udfType === 'Query' ? 'query' : 'mutation',
+      udfType: kinds[analyzed.udfType],
       isPublic: analyzed.visibility?.kind === 'public',
       args: parseValidator(JSON.parse(analyzed.args ?? '{"type":"any"}')),
       returns: parseReturns(analyzed.returns),

@@ -3,10 +3,13 @@
  * entries with strictly rising cursors, read by long polls.
  */
 import { type Clock, createDeferred, type Deferred } from '@concave/base'
+import type { Identity } from '@concave/protocol'
 import type { LogLine } from '@concave/runtime'
 
+export type Caller = 'SyncWorker' | 'HttpApi' | 'HttpEndpoint' | 'Tester' | 'Action' | 'Scheduler' | 'Cron'
+
 export type Completion = {
-  readonly udfType: 'Query' | 'Mutation'
+  readonly udfType: 'Query' | 'Mutation' | 'Action' | 'HttpAction'
   /** `module:fn` without `.js`. */
   readonly identifier: string
   readonly logLines: readonly LogLine[]
@@ -14,7 +17,7 @@ export type Completion = {
   readonly durationMs: number
   readonly cachedResult: boolean
   readonly error: string | undefined
-  readonly caller: 'SyncWorker' | 'HttpApi' | 'Tester' | 'Scheduler' | 'Cron' | 'Action'
+  readonly caller: Caller
   readonly requestId: string
   readonly identityType: 'instance_admin' | 'user' | 'unknown' | 'member_acting_user'
   readonly usage: {
@@ -25,14 +28,23 @@ export type Completion = {
   }
   readonly returnBytes: number | undefined
   readonly willRetry: boolean
+  /** Status of an HTTP action's response. */
+  readonly httpStatus?: number
 }
 
-type Entry = {
-  readonly cursor: number
+/** Lines of an action that still runs; its completion has none (sync-and-http.md §8.1). */
+export type Progress = {
+  readonly udfType: 'Action' | 'HttpAction'
+  readonly identifier: string
+  readonly logLines: readonly LogLine[]
+  readonly startedAtMs: number
   readonly requestId: string
-  readonly completion: Completion
-  readonly endedAtMs: number
 }
+
+type Entry = { readonly cursor: number; readonly requestId: string } & (
+  | { readonly kind: 'Completion'; readonly completion: Completion; readonly endedAtMs: number }
+  | { readonly kind: 'Progress'; readonly progress: Progress }
+)
 
 export type LogPage = { readonly entries: readonly unknown[]; readonly newCursor: number }
 
@@ -51,10 +63,23 @@ export class FunctionLog {
 
   record(completion: Completion): void {
     const endedAtMs = this.#clock.nowMs()
-    // Cursors are milliseconds with a fraction: two entries of one millisecond must differ.
-    const cursor = Math.max(endedAtMs, this.#lastCursor + 0.001)
-    this.#lastCursor = cursor
-    this.#entries.push({ cursor, requestId: completion.requestId, completion, endedAtMs })
+    const { requestId } = completion
+    this.#add({ kind: 'Completion', cursor: this.#nextCursor(endedAtMs), requestId, completion, endedAtMs })
+  }
+
+  recordProgress(progress: Progress): void {
+    const { requestId } = progress
+    this.#add({ kind: 'Progress', cursor: this.#nextCursor(this.#clock.nowMs()), requestId, progress })
+  }
+
+  /** Cursors are milliseconds with a fraction: two entries of one millisecond must differ. */
+  #nextCursor(nowMs: number): number {
+    this.#lastCursor = Math.max(nowMs, this.#lastCursor + 0.001)
+    return this.#lastCursor
+  }
+
+  #add(entry: Entry): void {
+    this.#entries.push(entry)
     if (this.#entries.length > this.#capacity) this.#entries.splice(0, this.#entries.length - this.#capacity)
     this.#arrival.resolve()
     this.#arrival = createDeferred<void>()
@@ -101,20 +126,35 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 function toWire(entry: Entry, structured: boolean): unknown {
+  const lines = (logLines: readonly LogLine[]): readonly unknown[] =>
+    logLines.map((line) => (structured ? { ...line, systemMetadata: null } : formatLogLine(line)))
+  if (entry.kind === 'Progress') {
+    const { progress } = entry
+    return {
+      kind: 'Progress',
+      udfType: progress.udfType,
+      componentPath: null,
+      identifier: progress.identifier,
+      timestamp: progress.startedAtMs / 1000,
+      logLines: lines(progress.logLines),
+      requestId: progress.requestId,
+      executionId: `${progress.requestId}-${entry.cursor}`,
+    }
+  }
   const { completion } = entry
   return {
     kind: 'Completion',
     udfType: completion.udfType,
     componentPath: null,
     identifier: completion.identifier,
-    logLines: completion.logLines.map((line) => (structured ? { ...line, systemMetadata: null } : formatLogLine(line))),
+    logLines: lines(completion.logLines),
     timestamp: entry.endedAtMs / 1000,
     cachedResult: completion.cachedResult,
     caller: completion.caller,
     parentExecutionId: null,
     executionTime: completion.durationMs / 1000,
     userExecutionTime: null,
-    success: null,
+    success: completion.httpStatus === undefined ? null : { status: String(completion.httpStatus) },
     error: completion.error ?? null,
     requestId: completion.requestId,
     executionId: `${completion.requestId}-${entry.cursor}`,
@@ -142,5 +182,16 @@ function toWire(entry: Entry, structured: boolean): unknown {
     executionTimestamp: completion.startedAtMs / 1000,
     identityType: completion.identityType,
     environment: 'isolate',
+  }
+}
+
+export function identityTypeOf(identity: Identity): Completion['identityType'] {
+  switch (identity.kind) {
+    case 'anonymous':
+      return 'unknown'
+    case 'user':
+      return 'user'
+    case 'admin':
+      return identity.actingAs === undefined ? 'instance_admin' : 'member_acting_user'
   }
 }

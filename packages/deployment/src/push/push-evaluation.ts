@@ -177,23 +177,6 @@ function refuseAnalyzed(outcome: AnalyzeOutcome, definition: AppDefinition): voi
         'Remove it from convex/convex.config.ts and push again.',
     )
   }
-  for (const [path, module] of outcome.modules) {
-    const action = module.functions.find((found) => found.udfType === 'Action')
-    if (action !== undefined) {
-      throw pushError(
-        'ActionsNotSupported',
-        `${path}:${action.name} is an action, and this version of Concave does not run actions yet. Remove it and push again.`,
-      )
-    }
-    const [route] = module.httpRoutes ?? []
-    if (route !== undefined) {
-      throw pushError(
-        'HttpActionsNotSupported',
-        `${path} routes ${route.method} ${route.path} to an HTTP action, and this version of Concave does not run HTTP actions yet. ` +
-          'Remove the route and push again.',
-      )
-    }
-  }
   const auth = JSON.parse(outcome.authConfigText ?? '{"providers":[]}') as { providers?: readonly unknown[] }
   if ((auth.providers ?? []).length > 0) {
     throw pushError(

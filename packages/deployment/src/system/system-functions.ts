@@ -9,6 +9,7 @@ import { decodeValue, parseValue, type Value } from '@concave/values'
 import { z } from 'zod'
 import { FunctionError } from '../functions/function-error.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
+import { httpModulePath } from '../functions/http-routes.ts'
 import { deploymentLimits } from '../limits.ts'
 import { environmentVariables } from '../records.ts'
 import { listScheduleFunctions } from './schedule-functions.ts'
@@ -139,7 +140,9 @@ async function listVariableRows(tx: Transaction): Promise<Value> {
 
 async function readApiSpec(tx: Transaction, registry: CodeRegistry): Promise<Value> {
   const code = await registry.load(tx)
-  return [...code.modules].flatMap(([path, module]) =>
+  const routes = code.modules.get(httpModulePath)?.httpRoutes ?? []
+  const httpActions = routes.map(({ method, path }) => object({ functionType: 'HttpAction', method, path }))
+  const functions = [...code.modules].flatMap(([path, module]) =>
     module.functions.map((found) =>
       object({
         identifier: `${path}:${found.name}`,
@@ -150,6 +153,7 @@ async function readApiSpec(tx: Transaction, registry: CodeRegistry): Promise<Val
       }),
     ),
   )
+  return [...functions, ...httpActions]
 }
 
 /** Validators are JSON text; they may hold `$`-forms of literals, which is what the wire form is for. */

@@ -32,10 +32,13 @@ const maxLineBytes = 32_768
 const inspectOptions = { indent: 2, maxStringLength: 32_768, customInspect: true }
 
 let lines: IsolateLogLine[] = []
+/** Of the whole call; actions hand theirs over while they run. */
+let lineCount = 0
 let timers: Map<string, number> | undefined
 
 export function resetConsole(): void {
   lines = []
+  lineCount = 0
   timers = undefined
 }
 
@@ -45,10 +48,12 @@ export function takeLogLines(): IsolateLogLine[] {
   return taken
 }
 
-function addLine(level: LogLevel, messages: string[], traceFrames?: readonly Frame[]): void {
-  if (state.phase === 'idle' || lines.length >= maxLines) return
+/** Adds a line of texts that are taken as they are. */
+export function addLine(level: LogLevel, messages: string[], traceFrames?: readonly Frame[]): void {
+  if (state.phase === 'idle' || lineCount >= maxLines) return
   const timestamp = realNow()
-  if (lines.length === maxLines - 1) {
+  lineCount += 1
+  if (lineCount === maxLines) {
     const overflow = `Log overflow (maximum ${maxLines}). Remaining log lines omitted.`
     lines[lines.length] = { messages: [overflow], level: 'ERROR', timestamp, isTruncated: false }
     return

@@ -4,7 +4,7 @@
  */
 import { getOwnPropertyDescriptor, NativeError, objectCreate, ownKeys, realNow } from './primordials.ts'
 
-export type UdfType = 'query' | 'mutation'
+export type UdfType = 'query' | 'mutation' | 'action'
 /** `idle`: the V8 snapshot is being made, or the context waits for its next call. */
 export type Phase = 'idle' | 'import' | UdfType
 
@@ -70,10 +70,10 @@ export function enterPhase(phase: Phase, seed: string, nowMs: number, env: EnvVa
   if (env !== undefined) state.env = env
 }
 
-/** The clock user code sees; looking at it is recorded. */
+/** The clock user code sees: fixed, but for actions. Looking at it is recorded. */
 export function observeNow(): number {
   state.timeObserved = true
-  return state.nowMs
+  return state.phase === 'action' ? realNow() : state.nowMs
 }
 
 export function observeEnv(name: string): string | undefined {

@@ -3,12 +3,10 @@
  * told everything over the inherited socket and answers there; there is no event loop.
  */
 import { setFlagsFromString } from 'node:v8'
-import ivm from 'isolated-vm'
 import {
   decodeInvoke,
   frameKinds,
   type AnalyzeHeader,
-  type BootHeader,
   type Frame,
   type GraphKey,
   type LoadCodeHeader,
@@ -17,6 +15,7 @@ import { readDataBytes } from '../sandbox/data-limit.ts'
 import { enterSandbox } from '../sandbox/enter-sandbox.ts'
 import { analyzeModule } from './analysis.ts'
 import { BlockingChannel } from './blocking-channel.ts'
+import { readBoot } from './boot.ts'
 import { CodeStore } from './code-store.ts'
 import { Execution } from './execution.ts'
 import { IsolateSlot } from './isolate-slot.ts'
@@ -33,10 +32,7 @@ const channel = new BlockingChannel(channelFd)
 const store = new CodeStore()
 const slots: IsolateSlot[] = []
 
-const boot = channel.read()
-const options = JSON.parse(boot.texts[0] as string) as BootHeader
-const givenSnapshot = boot.texts[2] ?? ''
-const snapshot = givenSnapshot === '' ? createSnapshot(boot.texts[1] as string) : decodeSnapshot(givenSnapshot)
+const { options, snapshot, snapshotText } = readBoot(channel)
 const dataBeforeBytes = readDataBytes() ?? 0
 // Before the walls go up: one isolate, so that everything V8 loads lazily is there.
 slots.push(createSlot())
@@ -46,23 +42,9 @@ const { ready, dataLimit } = enterSandbox({
   isolateBytes: (readDataBytes() ?? 0) - dataBeforeBytes,
   furtherIsolates: runnerLimits.nestedDepth,
 })
-channel.send(frameKinds.ready, [JSON.stringify(ready), givenSnapshot === '' ? encodeSnapshot() : ''])
+channel.send(frameKinds.ready, [JSON.stringify(ready), snapshotText()])
 
 for (;;) handle(channel.read())
-
-function createSnapshot(isolateScript: string): ivm.ExternalCopy<ArrayBuffer> {
-  return ivm.Isolate.createSnapshot([{ code: isolateScript, filename: 'concave:isolate.js' }])
-}
-
-function decodeSnapshot(text: string): ivm.ExternalCopy<ArrayBuffer> {
-  // A buffer of its own: `Buffer.from` may give a view of a shared one.
-  const bytes = new Uint8Array(Buffer.from(text, 'base64'))
-  return new ivm.ExternalCopy(bytes.buffer)
-}
-
-function encodeSnapshot(): string {
-  return Buffer.from(snapshot.copy()).toString('base64')
-}
 
 function getSlot(depth: number): IsolateSlot {
   const existing = slots[depth]

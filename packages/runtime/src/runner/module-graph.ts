@@ -43,6 +43,8 @@ export function evaluateGraph(options: {
   readonly context: ivm.Context
   readonly code: LoadedCode
   readonly entryPath: string
+  /** Of the evaluation; undefined where somebody else watches it. */
+  readonly timeoutMs?: number
 }): ModuleGraph {
   const { isolate, context, code } = options
   const byPath = new Map<string, ivm.Module>()
@@ -80,7 +82,7 @@ export function evaluateGraph(options: {
   } catch (error) {
     throw refused ?? error
   }
-  entry.evaluateSync()
+  entry.evaluateSync(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs })
   // V8 has evaluated the dependencies with their entry, but isolated-vm gives out a module's namespace only after both
   // steps were asked of it. Nothing runs again.
   for (const dependency of byPath.values()) {

@@ -1,10 +1,10 @@
 /** `AbortController` and `AbortSignal` (WHATWG DOM §3). `timeout` needs a timer and follows the timers' rule. */
-import { notAllowedError } from '../execution-state.ts'
 import { assertMutable } from '../frozen-state.ts'
 import { keep } from '../kept-values.ts'
 import { DOMException } from './dom-exception.ts'
 import { createTrustedEvent, type Event, EventTarget } from './events.ts'
 import { defineInterface } from './interface.ts'
+import { startTimer } from './timers.ts'
 
 const token = Symbol('AbortSignal')
 let abortSignal: (signal: AbortSignal, reason: unknown) => void
@@ -31,8 +31,12 @@ export class AbortSignal extends EventTarget {
     return signal
   }
 
-  static timeout(_milliseconds: unknown): AbortSignal {
-    throw notAllowedError('setTimeout')
+  static timeout(milliseconds: unknown): AbortSignal {
+    const signal = new AbortSignal(token)
+    startTimer(() => {
+      signal.#abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError'))
+    }, milliseconds)
+    return signal
   }
 
   static any(signals: Iterable<AbortSignal>): AbortSignal {

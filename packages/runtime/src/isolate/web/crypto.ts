@@ -16,7 +16,7 @@ const integerArrays = new Set(
 )
 
 function assertRandomnessAllowed(): void {
-  if (state.phase !== 'query' && state.phase !== 'mutation') {
+  if (state.phase === 'import' || state.phase === 'idle') {
     throw new Error('Cannot use cryptographic randomness at import time')
   }
 }

@@ -151,7 +151,7 @@ class TextEncoder {
 
 type DecoderOptions = { readonly fatal?: unknown; readonly ignoreBOM?: unknown }
 
-class TextDecoder {
+export class TextDecoder {
   readonly #encoding: Encoding
   readonly #fatal: boolean
   readonly #ignoreBom: boolean

@@ -4,6 +4,11 @@ import { noteCaught } from '../errors.ts'
 import { NativeTypeError, promiseResolve, promiseThen } from '../primordials.ts'
 import { defineFunction } from './interface.ts'
 
+/** For web interfaces that need one. */
+export function startTimer(_callback: () => void, _delayMs: unknown): void {
+  throw notAllowedError('setTimeout')
+}
+
 export function installTimers(): void {
   defineFunction('setTimeout', () => {
     throw notAllowedError('setTimeout')

@@ -1,0 +1,128 @@
+/**
+ * Answers the syscalls of one action (function-runtime.md §2). An action has no transaction: every function it calls is
+ * an execution of its own.
+ */
+import { type Identity, type UserAttributes, userAttributesOf } from '@concave/protocol'
+import { type ActionAnswer, type ActionHost, CatchableError, type LogLine } from '@concave/runtime'
+import type { CallOutcome, FunctionCall } from '@concave/sync'
+import {
+  type ActionScheduling,
+  cancelFromAction,
+  scheduleFromAction,
+} from '../scheduler/scheduler-syscalls.ts'
+import { type Call, parentJobOf } from './call-origin.ts'
+import { catchable, resolveAddress, unknownOperation } from './function-host.ts'
+
+/** What actions can call. */
+export interface ActionCallees {
+  latestTs(): bigint
+  query(call: FunctionCall, at: bigint): Promise<CallOutcome>
+  mutation(call: FunctionCall): Promise<CallOutcome>
+  runAction(call: FunctionCall): Promise<CallOutcome>
+}
+
+type Args = Readonly<Record<string, unknown>>
+/** `body`: bytes that came with the operation, as a file's do. */
+type Syscall = (host: DeploymentActionHost, args: Args, body: Uint8Array) => Promise<ActionAnswer | string> | string
+
+export class DeploymentActionHost implements ActionHost {
+  readonly functionName: string
+  readonly requestId: string
+  readonly deploymentName: string
+  readonly scheduling: ActionScheduling
+  readonly #identity: Identity
+  /** What a handler hears that asks for the identity of a caller whose token was refused. */
+  readonly #identityError: string | undefined
+  readonly #functions: ActionCallees
+  readonly #onLog: (lines: readonly LogLine[]) => void
+
+  constructor(options: {
+    readonly functionName: string
+    readonly identity: Identity
+    readonly identityError?: string
+    readonly requestId: string
+    readonly deploymentName: string
+    readonly functions: ActionCallees
+    readonly scheduling: ActionScheduling
+    readonly onLog: (lines: readonly LogLine[]) => void
+  }) {
+    this.functionName = options.functionName
+    this.#identity = options.identity
+    this.#identityError = options.identityError
+    this.requestId = options.requestId
+    this.deploymentName = options.deploymentName
+    this.#functions = options.functions
+    this.scheduling = options.scheduling
+    this.#onLog = options.onLog
+  }
+
+  async syscall(op: string, argsText: string, body: Uint8Array): Promise<ActionAnswer> {
+    return await catchable(async () => {
+      const handler = Object.hasOwn(syscalls, op) ? syscalls[op] : undefined
+      if (handler === undefined) throw unknownOperation(op)
+      const answer = await handler(this, JSON.parse(argsText) as Args, body)
+      return typeof answer === 'string' ? { text: answer } : answer
+    })
+  }
+
+  log(lines: readonly LogLine[]): void {
+    this.#onLog(lines)
+  }
+
+  readIdentity(): UserAttributes | null {
+    if (this.#identityError !== undefined) throw new CatchableError(this.#identityError)
+    return userAttributesOf(this.#identity)
+  }
+
+  /** Runs another function for the action and answers its result's text, or throws its error. */
+  async call(kind: 'query' | 'mutation' | 'action', args: Args): Promise<string> {
+    const call: Call = {
+      path: resolveAddress(args),
+      componentPath: '',
+      args: args['args'],
+      identity: this.#identity,
+      requestId: this.requestId,
+      isInternal: true,
+      origin: { kind: 'action', jobId: parentJobOf(this.scheduling.origin) },
+    }
+    const outcome = await this.#run(kind, call)
+    if (outcome.kind === 'success') return outcome.valueText
+    throw new CatchableError(outcome.message, outcome.dataText === undefined ? undefined : JSON.parse(outcome.dataText))
+  }
+
+  async #run(kind: 'query' | 'mutation' | 'action', call: FunctionCall): Promise<CallOutcome> {
+    switch (kind) {
+      case 'query':
+        return await this.#functions.query(call, this.#functions.latestTs())
+      case 'mutation':
+        return await this.#functions.mutation(call)
+      case 'action':
+        return await this.#functions.runAction(call)
+    }
+  }
+}
+
+/** One entry for each operation that actions have; what is missing is refused by name (`unknownOperation`). */
+const syscalls: Readonly<Record<string, Syscall>> = {
+  '1.0/actions/query': (host, args) => host.call('query', args),
+  '1.0/actions/mutation': (host, args) => host.call('mutation', args),
+  '1.0/actions/action': (host, args) => host.call('action', args),
+  '1.0/actions/schedule': async ({ scheduling }, args) => {
+    const request = { path: resolveAddress(args), args: args['args'], atSeconds: args['ts'] }
+    return JSON.stringify(await scheduleFromAction(scheduling, request))
+  },
+  '1.0/actions/cancel_job': async ({ scheduling }, { id }) => {
+    await cancelFromAction(scheduling, id)
+    return 'null'
+  },
+  '1.0/getUserIdentity': (host) => JSON.stringify(host.readIdentity()),
+  '1.0/getFunctionMetadata': (host) => JSON.stringify({ name: host.functionName, componentPath: '' }),
+  '1.0/getDeploymentMetadata': (host) => JSON.stringify({ name: host.deploymentName, region: null, class: 's256' }),
+  '1.0/getRequestMetadata': ({ requestId, scheduling }) => {
+    const scheduledFunctionId = parentJobOf(scheduling.origin) ?? null
+    return JSON.stringify({ ip: null, userAgent: null, requestId, scheduledFunctionId, authToken: null })
+  },
+  '1.0/auditLog': () => {
+    throw new CatchableError('Audit logging is not yet supported in actions')
+  },
+}

@@ -1,0 +1,210 @@
+import ivm from 'isolated-vm'
+import { runtimeLimits } from '../../limits.ts'
+import type { ErrorDescription } from '../../isolate-interface.ts'
+import { frameKinds } from '../../protocol.ts'
+import type { BlockingChannel } from '../../runner/blocking-channel.ts'
+import type { LoadedCode } from '../../runner/code-store.ts'
+import { describeCopiedError } from '../../runner/copied-error.ts'
+import { evaluateGraph } from '../../runner/module-graph.ts'
+import type { ActionEnd, ActionStart } from '../action-frames.ts'
+import type { FreshIsolate } from './action-isolates.ts'
+
+const memberNames = [
+  'beginImport',
+  'endImport',
+  'start',
+  'deliver',
+  'wake',
+  'abortRequest',
+  'poll',
+  'lockDown',
+] as const
+type Members = Record<(typeof memberNames)[number], ivm.Reference>
+
+/** isolated-vm's way to say that a turn took too long. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Script execution timed out.'
+}
+
+/**
+ * One action in its isolate. Every method is a turn: user code runs until its microtasks have drained, then the
+ * supervisor is told what became of it. Nothing is told after the end.
+ */
+export class ActionRun {
+  readonly #id: string
+  readonly #header: ActionStart
+  readonly #channel: BlockingChannel
+  readonly #code: LoadedCode
+  readonly #envJson: string
+  readonly #isolate: ivm.Isolate
+  readonly #context: ivm.Context
+  readonly #isShared: () => boolean
+  readonly #onEnded: () => void
+  #members: Members | undefined
+  /** A client that goes away wakes the action, even if nothing else can. */
+  #mayBeAborted: boolean
+  #isOver = false
+
+  constructor(options: {
+    readonly id: string
+    readonly header: ActionStart
+    readonly channel: BlockingChannel
+    readonly code: LoadedCode
+    readonly envJson: string
+    readonly fresh: FreshIsolate
+    readonly isShared: () => boolean
+    readonly onEnded: () => void
+  }) {
+    this.#id = options.id
+    this.#header = options.header
+    this.#mayBeAborted = options.header.kind === 'http'
+    this.#channel = options.channel
+    this.#code = options.code
+    this.#envJson = options.envJson
+    this.#isolate = options.fresh.isolate
+    this.#context = options.fresh.context
+    this.#isShared = options.isShared
+    this.#onEnded = options.onEnded
+  }
+
+  start(text: string): void {
+    this.#turn(() => {
+      const context = this.#context
+      const members = this.#open(context)
+      this.#members = members
+      members.beginImport.applySync(undefined, [this.#code.importSeed, this.#code.importTimeMs, this.#envJson])
+      this.#evaluate(context, members)
+      const { kind, name, seed, nowMs } = this.#header
+      members.start.applySync(undefined, [kind, name, text, seed, nowMs], { timeout: this.#turnMs() })
+    })
+  }
+
+  deliver(callId: number, isOk: boolean, text: string, body: string): void {
+    this.#apply('deliver', [callId, isOk, text, body])
+  }
+
+  wake(): void {
+    this.#apply('wake', [])
+  }
+
+  abortRequest(): void {
+    this.#mayBeAborted = false
+    this.#apply('abortRequest', [])
+  }
+
+  end(): void {
+    this.#finish({ kind: 'ended' }, '', '')
+  }
+
+  #apply(name: 'deliver' | 'wake' | 'abortRequest', args: readonly unknown[]): void {
+    this.#turn(() => this.#members?.[name].applySync(undefined, [...args], { timeout: this.#turnMs() }))
+  }
+
+  #turn(run: () => void): void {
+    if (this.#isOver) return
+    let thrown: { readonly error: unknown } | undefined
+    try {
+      run()
+    } catch (error) {
+      thrown = { error }
+    }
+    if (this.#isolate.isDisposed) {
+      this.#finish({ kind: 'outOfMemory' }, '', '')
+      return
+    }
+    if (thrown !== undefined && isTimeout(thrown.error)) {
+      this.#finish({ kind: 'timedOut', limitMs: this.#turnMs() }, '', '')
+      return
+    }
+    this.#report(thrown)
+  }
+
+  /** Tells what the turn has led to. An error that came out of it is an unhandled one, which fails the action (§1.6). */
+  #report(thrown: { readonly error: unknown } | undefined): void {
+    const poll = this.#members?.poll.applySync(undefined, []) as string | undefined
+    const [state = '2', logs = '', ...rest] = poll === undefined ? [] : splitLines(poll)
+    if (thrown !== undefined) {
+      this.#fail(
+        thrown.error instanceof ImportFailed ? thrown.error.description : describeCopiedError(thrown.error),
+        logs,
+      )
+      return
+    }
+    const text = rest[0] ?? ''
+    if (state.startsWith('0')) {
+      this.#finish({ kind: 'success' }, logs, text)
+      return
+    }
+    if (state.startsWith('1')) {
+      this.#fail(JSON.parse(text) as ErrorDescription, logs)
+      return
+    }
+    const [pending = '0', wakeMs = '-1'] = state.slice(1).split(',')
+    if (pending === '0' && wakeMs === '-1' && !this.#mayBeAborted) {
+      this.#fail({ message: 'Returned promise will never resolve', frames: [], frozenWrite: false }, logs)
+      return
+    }
+    this.#channel.send(frameKinds.actionTurn, [this.#id, wakeMs, logs])
+  }
+
+  #fail(error: ErrorDescription, logs: string): void {
+    this.#finish({ kind: 'userError', error }, logs, '')
+  }
+
+  #finish(end: ActionEnd, logs: string, resultText: string): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#onEnded()
+    if (!this.#isolate.isDisposed) this.#isolate.dispose()
+    this.#channel.send(frameKinds.actionEnded, [this.#id, JSON.stringify(end), logs, resultText])
+  }
+
+  /** How long one turn may take: an action that shares its process has to give way. */
+  #turnMs(): number {
+    return this.#isShared() ? Math.min(runtimeLimits.sharedTurnMs, this.#header.timeMs) : this.#header.timeMs
+  }
+
+  #open(context: ivm.Context): Members {
+    const runner = context.global.getSync('__runner', { reference: true }) as ivm.Reference
+    const members: Partial<Members> = {}
+    for (const name of memberNames) members[name] = runner.getSync(name, { reference: true }) as ivm.Reference
+    const port = new ivm.Callback((operation: string, callId: number, argsText: string, body: string) => {
+      this.#channel.send(frameKinds.actionOperation, [this.#id, String(callId), operation, argsText, body])
+    })
+    ;(members as Members).lockDown.applySync(undefined, [port])
+    return members as Members
+  }
+
+  #evaluate(context: ivm.Context, members: Members): void {
+    const { modulePath } = this.#header
+    try {
+      const graph = evaluateGraph({
+        isolate: this.#isolate,
+        context,
+        code: this.#code,
+        entryPath: modulePath,
+        timeoutMs: this.#turnMs(),
+      })
+      members.endImport.applySync(undefined, [graph.namespace.derefInto(), modulePath])
+    } catch (error) {
+      if (this.#isolate.isDisposed || isTimeout(error)) throw error
+      throw new ImportFailed(describeCopiedError(error))
+    }
+  }
+}
+
+/** Evaluating the modules failed: no function of theirs can run. */
+class ImportFailed extends Error {
+  readonly description: ErrorDescription
+  constructor(description: ErrorDescription) {
+    super(description.message)
+    this.description = description
+  }
+}
+
+/** The first two lines, and the rest, which may have line breaks of its own. */
+function splitLines(text: string): readonly [string, string, string] {
+  const first = text.indexOf('\n')
+  const second = text.indexOf('\n', first + 1)
+  return [text.slice(0, first), text.slice(first + 1, second), text.slice(second + 1)]
+}

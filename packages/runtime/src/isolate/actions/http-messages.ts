@@ -1,0 +1,44 @@
+/** The two synchronous operations of the server library's router (function-runtime.md §1.8). */
+import { AbortController } from '../web/abort.ts'
+import { openByteSource } from './body-transfer.ts'
+import { Request, Response } from './fetch.ts'
+
+type ConvexRequest = {
+  readonly headerPairs: readonly (readonly [string, string])[]
+  readonly url: string
+  readonly method: string
+  readonly streamId: string | null
+}
+
+const clientGone = new Map<string, AbortController>()
+/** The response that the router has given, until its head and body are sent. */
+let answered: Response | undefined
+
+export function requestFromConvexJson({ convexJson }: Readonly<Record<string, unknown>>): Request {
+  const { headerPairs, url, method, streamId } = convexJson as ConvexRequest
+  const controller = new AbortController()
+  clientGone.set('signal', controller)
+  return new Request(url, {
+    method,
+    headers: headerPairs,
+    signal: controller.signal,
+    ...(streamId === null ? {} : { body: openByteSource(streamId) }),
+  })
+}
+
+export function responseToConvexJson(response: unknown): object {
+  if (!(response instanceof Response)) throw new TypeError('HTTP actions must return a Response')
+  answered = response
+  return { headerPairs: [...response.headers], status: response.status, streamId: 'response' }
+}
+
+export function takeResponse(): Response | undefined {
+  const response = answered
+  answered = undefined
+  return response
+}
+
+/** The client has gone away. */
+export function abortRequest(): void {
+  clientGone.get('signal')?.abort()
+}
