@@ -21,16 +21,17 @@ export const schedulerSyscalls: Readonly<Record<string, Syscall>> = {
   },
 }
 
-type ActionCall = {
+/** What an action's calls of the scheduler need. */
+export type ActionScheduling = {
   readonly database: Database
   readonly registry: Pick<CodeRegistry, 'load'>
   readonly clock: Clock
-  /** Of the action that calls. */
+  /** Of the action. */
   readonly origin: CallOrigin | undefined
 }
 
 /** `1.0/actions/schedule`: the job's id, once the job is durable. */
-export async function scheduleFromAction(call: ActionCall, request: ScheduleRequest): Promise<string> {
+export async function scheduleFromAction(call: ActionScheduling, request: ScheduleRequest): Promise<string> {
   const { database, registry, clock, origin } = call
   const { value } = await database.mutate('system:schedule', async (tx) => {
     const code = await registry.load(tx)
@@ -40,7 +41,7 @@ export async function scheduleFromAction(call: ActionCall, request: ScheduleRequ
 }
 
 /** `1.0/actions/cancel_job`. */
-export async function cancelFromAction(call: Pick<ActionCall, 'database' | 'clock'>, id: unknown): Promise<void> {
+export async function cancelFromAction(call: Pick<ActionScheduling, 'database' | 'clock'>, id: unknown): Promise<void> {
   await call.database.mutate('system:cancelJob', (tx) => cancelJob(tx, readId(id), call.clock.nowMs()))
 }
 
