@@ -26,13 +26,19 @@ type Hosted = {
   open: Promise<Deployment> | undefined
   /** The end of the one before, which still holds the storage. */
   closing: Promise<void> | undefined
+  /** How often in a row it could not be opened. */
+  failures: number
 }
 
 /** After so long without use a deployment is closed, and how often that is looked at. */
 const idleTimeoutMs = 300_000
 const idleCheckMs = 30_000
-/** A deployment that failed, or could not be opened, is opened again after so long, whether anybody asks for it or not. */
-const reopenMs = 2000
+/**
+ * A deployment that failed, or could not be opened, is opened again after so long, whether anybody asks for it or not;
+ * later each time that it cannot be opened.
+ */
+const minReopenMs = 2000
+const maxReopenMs = 600_000
 
 const manifestFile = 'deployment.json'
 const databaseFile = 'data.sqlite'
@@ -200,6 +206,7 @@ export class DeploymentHost implements Provisioner {
       listening,
       open: undefined,
       closing: undefined,
+      failures: 0,
     }
     this.#hosted.set(name, hosted)
     return hosted
@@ -232,9 +239,19 @@ export class DeploymentHost implements Provisioner {
       const openAgain = (): void => {
         if (hosted.open !== opening) return
         hosted.open = undefined
-        if (!this.#isClosing) this.#wakeTimes.set(name, this.#deps.clock.nowMs() + reopenMs)
+        const delayMs = Math.min(minReopenMs * 2 ** hosted.failures, maxReopenMs)
+        if (!this.#isClosing) this.#wakeTimes.set(name, this.#deps.clock.nowMs() + delayMs)
       }
-      opening.then((deployment) => void deployment.ended.then(openAgain), openAgain)
+      opening.then(
+        (deployment) => {
+          hosted.failures = 0
+          void deployment.ended.then(openAgain)
+        },
+        () => {
+          openAgain()
+          hosted.failures += 1
+        },
+      )
     }
     return hosted.open
   }

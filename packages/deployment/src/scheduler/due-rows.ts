@@ -15,7 +15,7 @@ export type DueRows = {
   readonly ts: bigint
 }
 
-/** Reads as far as the first page with a due row that `isTaken` does not know, and otherwise one row beyond what is due. */
+/** Reads as far as the first page with due rows that `isTaken` does not know, and otherwise one row beyond what is due. */
 export async function readDueRows(
   database: Database,
   table: DueTable,
@@ -43,9 +43,12 @@ async function scanDueRows(
   const due: string[] = []
   let nextTs: bigint | undefined
   let isDone = false
-  while (!isDone && due.length === 0 && nextTs === undefined) {
-    const page = await cursor.nextPage(schedulerLimits.pageRows)
+  // Mostly nothing is due: then one row tells, and no others are brought into memory.
+  let rows = 1
+  while (!isDone && due.length < 2 && nextTs === undefined) {
+    const page = await cursor.nextPage(rows)
     isDone = page.done
+    rows = schedulerLimits.pageRows
     let consumed = 0
     for (const text of page.rows) {
       const row = JSON.parse(text) as { readonly _id: string; readonly nextTs: unknown }
