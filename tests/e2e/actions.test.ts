@@ -1,7 +1,7 @@
 // Actions of a pushed app through the official CLI and clients.
 import { startTestServer, type TestServer, waitFor } from '@concave/testing'
 import { ConvexClient, ConvexHttpClient } from 'convex/browser'
-import { anyApi } from 'convex/server'
+import { anyApi, type FunctionReference } from 'convex/server'
 import { ConvexError } from 'convex/values'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { fixtureFolder } from './fixtures.ts'
@@ -11,7 +11,13 @@ import { pushApp, type PushedApp } from './pushed-app.ts'
 // Each run of the CLI takes seconds, and more where other work shares the machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 })
 
-const notes = anyApi['notes'] as Record<string, never>
+type ActionReference = FunctionReference<'action', 'public', Record<string, unknown>, unknown>
+const notes = anyApi['notes'] as unknown as Readonly<Record<string, ActionReference>>
+
+/** A function of `notes.ts`. */
+function reference(name: string): ActionReference {
+  return notes[name] as ActionReference
+}
 
 let server: TestServer
 let app: PushedApp
@@ -29,15 +35,10 @@ afterAll(async () => {
 const act = async (name: string, args: object = {}) =>
   (await post(app.url, '/api/action', { path: `notes:${name}`, args, format: 'json' })).body
 
-type Live = {
-  action(name: unknown, args: object): Promise<unknown>
-  close(): Promise<void>
-}
-
 describe('an action', () => {
   it('calls functions of every kind, in real time', async () => {
     const before = ((await query(app.url, 'notes:list')) as string[]).length
-    expect(await client.action(notes['everyKind'] as never, ...([{ text: 'http' }] as never))).toEqual({
+    expect(await client.action(reference('everyKind'), { text: 'http' })).toEqual({
       before,
       after: before + 2,
       tookTime: true,
@@ -91,7 +92,7 @@ describe('an action', () => {
 
   it('hands the data of a ConvexError to the client', async () => {
     const failed: unknown = await client
-      .action(notes['failing'] as never, ...([{ kind: 'convex' }] as never))
+      .action(reference('failing'), { kind: 'convex' })
       .catch((error: unknown) => error)
     expect(failed).toBeInstanceOf(ConvexError)
     expect((failed as ConvexError<{ code: string }>).data).toEqual({ code: 'refused' })
@@ -127,6 +128,10 @@ describe('an action', () => {
     expect((await act('environment')).value).toBeNull()
     await app.cli.succeed('env', 'set', 'GREETING', 'hello')
     expect((await act('environment')).value).toBe('hello')
+  })
+
+  it('loads a module when it needs it', async () => {
+    expect((await act('lazy')).value).toBe('heavy, loaded late')
   })
 
   it('fetches, even from its own deployment', async () => {
@@ -166,20 +171,24 @@ describe('an action', () => {
 describe('a live client', () => {
   it('runs several actions beside its mutations', async () => {
     await using live = openLive()
-    const waiting = live.action(notes['waitFor'], { text: 'go on' })
-    expect(await live.action(notes['catching'], { text: 'live' })).toBe('added')
+    const waiting = live.action(reference('waitFor'), { text: 'go on' })
+    expect(await live.action(reference('catching'), { text: 'live' })).toBe('added')
     await mutation(app.url, 'notes:add', { text: 'go on' })
     expect(await waiting).toBeGreaterThan(0)
   })
 
   it('hears of the error of its action', async () => {
     await using live = openLive()
-    await expect(live.action(notes['failing'], { kind: 'error' })).rejects.toThrow('an action broke')
+    await expect(live.action(reference('failing'), { kind: 'error' })).rejects.toThrow('an action broke')
   })
 
   it('that loses its connection hears so, and the action runs once, to its end', async () => {
     await using live = openLive()
-    const lost = live.action(notes['signalling'], { start: 'started once', until: 'reconnected', end: 'ended once' })
+    const lost = live.action(reference('signalling'), {
+      start: 'started once',
+      until: 'reconnected',
+      end: 'ended once',
+    })
     lost.catch(() => undefined)
     await noted('started once')
     live.cutConnection()
@@ -198,19 +207,18 @@ async function noted(text: string): Promise<void> {
 }
 
 /** A client whose connection can be cut, as a network does it. */
-function openLive(): Live & AsyncDisposable & { cutConnection(): void } {
+function openLive(): AsyncDisposable & Pick<ConvexClient, 'action'> & { cutConnection(): void } {
   const sockets: WebSocket[] = []
   class Cuttable extends WebSocket {
-    constructor(url: string | URL, protocols?: string | string[]) {
-      super(url, protocols)
+    constructor(...args: ConstructorParameters<typeof WebSocket>) {
+      super(...args)
       sockets.push(this)
     }
   }
-  const live = new ConvexClient(app.url, { webSocketConstructor: Cuttable, logger: false } as never) as unknown as Live
+  const live = new ConvexClient(app.url, { webSocketConstructor: Cuttable, logger: false })
   return {
-    action: (name, args) => live.action(name, args),
-    close: () => live.close(),
+    action: live.action.bind(live),
     cutConnection: () => sockets.at(-1)?.close(),
-    [Symbol.asyncDispose]: () => live.close(),
+    [Symbol.asyncDispose]: async () => await live.close(),
   }
 }

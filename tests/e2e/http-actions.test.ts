@@ -1,5 +1,5 @@
 // HTTP actions of a pushed app, at the site's address and below the API's.
-import { request as nodeRequest } from 'node:http'
+import { type IncomingMessage, request as nodeRequest } from 'node:http'
 import { startTestServer, type TestServer, waitFor } from '@concave/testing'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { fixtureFolder } from './fixtures.ts'
@@ -107,7 +107,7 @@ describe('bodies', () => {
   it('are sent while the request is still coming', async () => {
     const { hostname, port } = new URL(site)
     const request = nodeRequest({ hostname, port, path: '/echo', method: 'POST' })
-    const answered = new Promise<import('node:http').IncomingMessage>((resolve) => request.once('response', resolve))
+    const answered = new Promise<IncomingMessage>((resolve) => request.once('response', resolve))
     request.write('first')
     const response = await answered
     const pieces = response[Symbol.asyncIterator]() as AsyncIterator<Buffer>
@@ -183,7 +183,7 @@ describe('the caller', () => {
       )
     await noted('client there')
     controller.abort()
-    await expect(gone).rejects.toThrow()
+    await expect(gone).rejects.toThrow('aborted')
     await noted('client gone')
   })
 

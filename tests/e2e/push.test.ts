@@ -254,23 +254,6 @@ describe('a push that fails', () => {
   const functionPrelude = `import { action, internalMutation } from './_generated/server'\n`
   it.each([
     {
-      what: 'an action',
-      files: { 'convex/act.ts': `${functionPrelude}export const call = action(async () => 1)\n` },
-      says: 'act.js:call is an action',
-    },
-    {
-      what: 'an HTTP route',
-      files: {
-        'convex/http.ts': `
-          import { httpRouter } from 'convex/server'
-          import { httpAction } from './_generated/server'
-          const http = httpRouter()
-          http.route({ path: '/hook', method: 'POST', handler: httpAction(async () => new Response('ok')) })
-          export default http`,
-      },
-      says: 'http.js routes POST /hook to an HTTP action',
-    },
-    {
       what: 'a component',
       files: {
         'convex/convex.config.ts': `

@@ -102,7 +102,13 @@ export class Deployment {
     })
     this.#scheduler = Scheduler.start({ database, functions: this.#functions, registry, clock, log })
     const analyzer = new Analyzer({ pool: runners, log, clock })
-    const pushes = new PushService({ database, analyzer, registry, clock })
+    const pushes = new PushService({
+      database,
+      analyzer,
+      registry,
+      clock,
+      onActions: () => this.#actions.warm(),
+    })
     this.#sync = new SyncServer({ backend: this.#functions, clock, log })
 
     const router = new Router<RouteHandler>()

@@ -80,7 +80,8 @@ export function addFunctionRoutes(router: Router<RouteHandler>, deps: Deps): voi
   })
   router.add('POST', '/api/action', async (request) => {
     const { call, format } = await open(request, await readJson(request, callSchema, maxBytes))
-    return reply(await functions.runAction(call), format)
+    if (call.identity.kind === 'admin') requireWrite(call.identity, 'OperationNotPermitted')
+    return reply(await functions.runAction(call, 'HttpApi'), format)
   })
   for (const route of ['/api/function', '/api/run_function']) {
     router.add('POST', route, async (request) => {
@@ -89,8 +90,8 @@ export function addFunctionRoutes(router: Router<RouteHandler>, deps: Deps): voi
       const body = await readJson(request, callSchema, maxBytes)
       const format = readFormat(body.format, request)
       const call = toCall(body, identity, requestIdOf(request))
-      const kind = functions.kindOf(call)
-      if ((await kind) === 'mutation') {
+      const kind = await functions.kindOf(call)
+      if (kind === 'mutation' || kind === 'action') {
         requireWrite(identity, route === '/api/function' ? 'OperationNotPermitted' : 'ReadOnlyAdminKey')
       }
       return reply(await functions.any(call), format)

@@ -5,11 +5,7 @@
 import { type Identity, type UserAttributes, userAttributesOf } from '@concave/protocol'
 import { type ActionAnswer, type ActionHost, CatchableError, type LogLine } from '@concave/runtime'
 import type { CallOutcome, FunctionCall } from '@concave/sync'
-import {
-  type ActionScheduling,
-  cancelFromAction,
-  scheduleFromAction,
-} from '../scheduler/scheduler-syscalls.ts'
+import { type ActionScheduling, cancelFromAction, scheduleFromAction } from '../scheduler/scheduler-syscalls.ts'
 import { type Call, parentJobOf } from './call-origin.ts'
 import { catchable, resolveAddress, unknownOperation } from './function-host.ts'
 

@@ -4,7 +4,7 @@ import type { Clock } from '@concave/base'
 import type { Database } from '@concave/database'
 import { displayFunctionPath } from '@concave/protocol'
 import type { ActionExecutor, LogLine } from '@concave/runtime'
-import { type FunctionLog, identityTypeOf } from '../logs/function-log.ts'
+import { type Caller, type FunctionLog, identityTypeOf } from '../logs/function-log.ts'
 import { type ActionCallees, DeploymentActionHost } from './action-host.ts'
 import { type Call, callerOf } from './call-origin.ts'
 import { checkArguments, checkResult } from './call-values.ts'
@@ -32,7 +32,7 @@ export class ActionService {
   }
 
   /** Rejects for failures of the system only. */
-  async run(call: Call): Promise<Run> {
+  async run(call: Call, caller: Caller): Promise<Run> {
     const { clock, functionLog } = this.#deps
     const startedAtMs = clock.nowMs()
     const identifier = displayFunctionPath(call.path)
@@ -51,7 +51,7 @@ export class ActionService {
       durationMs: clock.nowMs() - startedAtMs,
       cachedResult: false,
       error: run.kind === 'error' ? run.error.message : undefined,
-      caller: call.origin === undefined ? 'HttpApi' : callerOf(call.origin),
+      caller,
       requestId,
       identityType: identityTypeOf(call.identity),
       usage: { readDocuments: 0, readBytes: 0, writeDocuments: 0, writeBytes: 0 },

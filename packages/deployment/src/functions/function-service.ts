@@ -344,12 +344,16 @@ export class FunctionService implements SyncBackend {
   async any(call: FunctionCall): Promise<CallOutcome> {
     const kind = await this.kindOf(call)
     if (kind === 'mutation') return await this.mutation(call)
-    if (kind === 'action') return await this.runAction(call)
+    if (kind === 'action') return await this.runAction(call, 'HttpApi')
     return await this.query(call, this.latestTs())
   }
 
-  async runAction(call: Call): Promise<CallOutcome> {
-    return this.#toOutcome(call, await this.#actions.run(call))
+  /** Runs an action at most once. Rejects for failures of the system only. */
+  async runAction(call: Call, caller: Caller = 'SyncWorker'): Promise<CallOutcome> {
+    return this.#toOutcome(
+      call,
+      await this.#actions.run(call, call.origin === undefined ? caller : callerOf(call.origin)),
+    )
   }
 
   // The way of one call

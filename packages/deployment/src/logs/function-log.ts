@@ -6,7 +6,7 @@ import { type Clock, createDeferred, type Deferred } from '@concave/base'
 import type { Identity } from '@concave/protocol'
 import type { LogLine } from '@concave/runtime'
 
-export type Caller = 'SyncWorker' | 'HttpApi' | 'HttpEndpoint' | 'Tester' | 'Action' | 'Scheduler' | 'Cron'
+export type Caller = 'SyncWorker' | 'HttpApi' | 'HttpEndpoint' | 'Tester' | 'Scheduler' | 'Cron' | 'Action'
 
 export type Completion = {
   readonly udfType: 'Query' | 'Mutation' | 'Action' | 'HttpAction'

@@ -35,6 +35,7 @@ export class PushService {
   readonly #analyzer: Analyzer
   readonly #registry: CodeRegistry
   readonly #clock: Clock
+  readonly #onActions: () => void
   /** By the id that travels through the client. The oldest are forgotten. */
   readonly #started = new Map<string, StartedPush>()
 
@@ -43,11 +44,14 @@ export class PushService {
     readonly analyzer: Analyzer
     readonly registry: CodeRegistry
     readonly clock: Clock
+    /** Called before a push that has actions goes live. */
+    readonly onActions: () => void
   }) {
     this.#database = deps.database
     this.#analyzer = deps.analyzer
     this.#registry = deps.registry
     this.#clock = deps.clock
+    this.#onActions = deps.onActions
   }
 
   async configHashes(): Promise<unknown> {
@@ -77,6 +81,7 @@ export class PushService {
       const evaluated = await this.#evaluate(request)
       const schema = await this.#startSchema(evaluated, isDryRun)
       const pushId = this.#remember({ evaluated, schemaId: schema.schemaId, isDryRun })
+      if (!isDryRun && hasActions(evaluated)) this.#onActions()
       return {
         concavePushId: pushId,
         environmentVariables: userVariables(evaluated),
@@ -234,6 +239,12 @@ function isShown(path: string): boolean {
 
 function toSchemaChange({ schemaId, indexDiff }: StartedSchemaPush): SchemaChange {
   return { allocatedComponentIds: {}, schemaIds: { '': schemaId }, indexDiffs: { '': indexDiff } }
+}
+
+function hasActions({ modules: analyzed }: EvaluatedPush): boolean {
+  return [...analyzed.values()].some(
+    ({ functions, httpRoutes }) => httpRoutes !== undefined || functions.some(({ udfType }) => udfType === 'Action'),
+  )
 }
 
 function toAnalysis(evaluated: EvaluatedPush): unknown {

@@ -17,14 +17,15 @@ export type ActionExecutorOptions = {
   readonly maxRunners?: number
   readonly maxActionsPerRunner?: number
   readonly timeMs?: number
+  readonly sharedTurnMs?: number
   readonly patienceMs?: number
   readonly idleTimeoutMs?: number
 }
 
 type Waiting = { readonly call: ActionCall; readonly stopPatience: () => void }
 
-/** A runner that has been computing for longer gets no further action. */
-const responsiveMs = 20
+/** How soon to look again for a runner whose actions all wait. */
+const retryMs = 20
 
 /**
  * Runs the actions of one deployment. Each gets a process of its own while there are enough; when all are taken, several
@@ -39,6 +40,7 @@ export class ActionExecutor {
   readonly #maxRunners: number
   readonly #maxActionsPerRunner: number
   readonly #timeMs: number
+  readonly #sharedTurnMs: number
   readonly #patienceMs: number
   readonly #idleTimeoutMs: number
   readonly #queue: Waiting[] = []
@@ -58,6 +60,7 @@ export class ActionExecutor {
     this.#maxRunners = options.maxRunners ?? runtimeLimits.maxActionRunners
     this.#maxActionsPerRunner = options.maxActionsPerRunner ?? runtimeLimits.maxActionsPerRunner
     this.#timeMs = options.timeMs ?? runtimeLimits.actionTimeMs
+    this.#sharedTurnMs = options.sharedTurnMs ?? runtimeLimits.sharedTurnMs
     this.#patienceMs = options.patienceMs ?? runtimeLimits.actionPatienceMs
     this.#idleTimeoutMs = options.idleTimeoutMs ?? runtimeLimits.idleTimeoutMs
   }
@@ -91,6 +94,13 @@ export class ActionExecutor {
       this.#running -= 1
       this.#watchIdle()
     }
+  }
+
+  /** Has a runner made ready before the first action needs it; what goes wrong is told by that action. */
+  warm(): void {
+    this.#pool.forActions().catch((error: unknown) => {
+      this.#log.warn({ err: error }, 'Runners for actions could not be made ready.')
+    })
   }
 
   /** Refuses what waits and kills the runners, which ends the actions that run. */
@@ -135,19 +145,19 @@ export class ActionExecutor {
     if (this.#runners.length + this.#starting.size >= this.#maxRunners) this.#retrySoon()
   }
 
-  /** An empty one, or, when there may be no more of them, the emptiest that gives way. */
+  /** An empty one, or, when there may be no more of them, the emptiest of those whose actions all wait. */
   #findRunner(): ActionRunner | undefined {
     const alive = this.#runners.filter((runner) => runner.isAlive)
     const empty = alive.find((runner) => runner.size === 0)
     if (empty !== undefined) return empty
     if (alive.length < this.#maxRunners) return undefined
-    const open = alive.filter((runner) => runner.size < this.#maxActionsPerRunner && runner.turnMs() <= responsiveMs)
+    const open = alive.filter((runner) => runner.size < this.#maxActionsPerRunner && runner.turnMs() === 0)
     return open.sort((a, b) => a.size - b.size)[0]
   }
 
   /** Runners that compute give way at a moment that nobody announces. */
   #retrySoon(): void {
-    this.#stopRetry ??= this.#timers.after(responsiveMs, () => {
+    this.#stopRetry ??= this.#timers.after(retryMs, () => {
       this.#stopRetry = undefined
       this.#pump()
     })
@@ -168,7 +178,12 @@ export class ActionExecutor {
         await process.close()
         return
       }
-      const runner = new ActionRunner({ runner: process, clock: this.#clock, timers: this.#timers })
+      const runner = new ActionRunner({
+        runner: process,
+        clock: this.#clock,
+        timers: this.#timers,
+        sharedTurnMs: this.#sharedTurnMs,
+      })
       runner.onChange = () => this.#changed(runner)
       this.#runners.push(runner)
     } catch (error) {

@@ -20,6 +20,8 @@ export type ActionStart = {
   readonly seed: string
   readonly nowMs: number
   readonly timeMs: number
+  /** How long one turn may take while other actions are in the process. */
+  readonly sharedTurnMs: number
 }
 
 export type ActionEnd =

@@ -7,6 +7,8 @@ import type { Timers } from '../timers.ts'
 import type { ActionCall } from './action-call.ts'
 import type { ActionEnd, ActionStart } from './action-frames.ts'
 
+const watchIntervalMs = 1_000
+
 type Running = { readonly call: ActionCall; openTurns: number }
 
 /** One runner process and the actions in it. */
@@ -17,15 +19,23 @@ export class ActionRunner {
   readonly #clock: Clock
   readonly #timers: Timers
   readonly #running = new Map<string, Running>()
+  readonly #sharedTurnMs: number
+  #stopWatch: (() => void) | undefined
   #nextId = 1
   /** Since when it owes us the end of a turn. */
   #turnSinceMs: number | undefined
   readonly #exited = createDeferred<void>()
 
-  constructor(options: { readonly runner: RunnerProcess; readonly clock: Clock; readonly timers: Timers }) {
+  constructor(options: {
+    readonly runner: RunnerProcess
+    readonly clock: Clock
+    readonly timers: Timers
+    readonly sharedTurnMs: number
+  }) {
     this.#runner = options.runner
     this.#clock = options.clock
     this.#timers = options.timers
+    this.#sharedTurnMs = options.sharedTurnMs
     options.runner.onFrame = (frame) => this.#receive(frame)
     options.runner.onExit = (exit) => this.#lose(exit.crashed, exit.description)
     const { exit } = options.runner
@@ -59,9 +69,11 @@ export class ActionRunner {
       seed: request.seed,
       nowMs: this.#clock.nowMs(),
       timeMs: call.timeMs,
+      sharedTurnMs: this.#sharedTurnMs,
     }
     const running = { call, openTurns: 0 }
     this.#running.set(id, running)
+    this.#watch()
     const turn = (kind: Parameters<RunnerProcess['send']>[0], texts: readonly string[]): void => {
       running.openTurns += 1
       this.#turnSinceMs ??= this.#clock.monotonicMs()
@@ -91,12 +103,23 @@ export class ActionRunner {
     await this.#exited.promise
   }
 
-  /** Tells the runner to drop an action whose outcome is known. If it does not, it is busy with it and must go. */
+  /** Tells the runner to drop an action whose outcome is known. If it computes nothing but that, it must go. */
   #end(id: string): void {
     if (!this.#running.has(id)) return
     this.#runner.send(frameKinds.endAction, [id])
     this.#timers.after(runtimeLimits.endActionMs, () => {
-      if (this.#running.has(id)) this.#runner.kill()
+      if (this.#running.has(id) && this.#running.size === 1) this.#runner.kill()
+    })
+  }
+
+  /** V8 does not end every turn that takes too long. One that others wait for is ended with the process. */
+  #watch(): void {
+    if (this.#stopWatch !== undefined) return
+    this.#stopWatch = this.#timers.after(watchIntervalMs, () => {
+      this.#stopWatch = undefined
+      if (this.#running.size === 0) return
+      if (this.#running.size > 1 && this.turnMs() > this.#sharedTurnMs + watchIntervalMs) this.#runner.kill()
+      else this.#watch()
     })
   }
 
@@ -133,6 +156,7 @@ export class ActionRunner {
   #lose(crashed: boolean, description: string): void {
     const lost = [...this.#running.values()]
     this.#running.clear()
+    this.#stopWatch?.()
     for (const { call } of lost) call.lost(crashed, description)
     this.#exited.resolve()
     this.onChange()

@@ -169,7 +169,7 @@ const programs: Readonly<Record<string, string>> = {
 }
 
 for (const [name, body] of Object.entries(programs)) {
-  test(name, async () => {
+  test(`a stream ${name}`, async () => {
     // eslint-disable-next-line no-new-func
     const AsyncFunction = (async () => {}).constructor as new (body: string) => () => Promise<unknown>
     const expected: unknown = JSON.parse(JSON.stringify(await new AsyncFunction(helpers + body)()))

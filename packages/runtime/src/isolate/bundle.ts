@@ -2,27 +2,29 @@
 import { build, type Plugin } from 'esbuild'
 import { fileURLToPath } from 'node:url'
 
-/** Modules that actions have their own form of. */
-const actionModules: Readonly<Record<string, string>> = {
-  'syscalls.ts': 'actions/syscalls.ts',
-  'web/timers.ts': 'actions/timers.ts',
-  'web/streams.ts': 'actions/streams/streams.ts',
-  'web/fetch.ts': 'actions/fetch.ts',
-}
+/** Modules that actions have their own form of: what stands for what. */
+const actionModules: readonly (readonly [from: URL, to: URL])[] = [
+  [new URL('./syscalls.ts', import.meta.url), new URL('./actions/syscalls.ts', import.meta.url)],
+  [new URL('./dynamic-import.ts', import.meta.url), new URL('./actions/dynamic-import.ts', import.meta.url)],
+  [new URL('./web/timers.ts', import.meta.url), new URL('./actions/timers.ts', import.meta.url)],
+  [new URL('./web/streams.ts', import.meta.url), new URL('./actions/streams/streams.ts', import.meta.url)],
+  [new URL('./web/crypto.ts', import.meta.url), new URL('./actions/crypto.ts', import.meta.url)],
+  [new URL('./web/fetch.ts', import.meta.url), new URL('./actions/fetch.ts', import.meta.url)],
+]
 
 /** Bundles the script of isolates for queries and mutations; takes some 50 ms. */
 export async function bundleIsolateScript(): Promise<string> {
-  return await bundleEntry('entry.ts', [])
+  return await bundleEntry(new URL('./entry.ts', import.meta.url), [])
 }
 
 /** The same for actions, where time passes and the network can be asked for. */
 export async function bundleActionScript(): Promise<string> {
-  return await bundleEntry('actions/entry.ts', [replaceModules(actionModules)])
+  return await bundleEntry(new URL('./actions/entry.ts', import.meta.url), [replaceModules(actionModules)])
 }
 
-async function bundleEntry(entry: string, plugins: Plugin[]): Promise<string> {
+async function bundleEntry(entry: URL, plugins: Plugin[]): Promise<string> {
   const result = await build({
-    entryPoints: [pathOf(entry)],
+    entryPoints: [fileURLToPath(entry)],
     bundle: true,
     write: false,
     platform: 'neutral',
@@ -33,7 +35,7 @@ async function bundleEntry(entry: string, plugins: Plugin[]): Promise<string> {
     // Functions keep their names: they show up in user code, as `Date.name` does.
     keepNames: false,
     banner: { js: '"use strict";' },
-    alias: { util: pathOf('no-util.ts') },
+    alias: { util: fileURLToPath(new URL('./no-util.ts', import.meta.url)) },
     plugins,
     logLevel: 'silent',
   })
@@ -42,8 +44,8 @@ async function bundleEntry(entry: string, plugins: Plugin[]): Promise<string> {
   return output.text
 }
 
-function replaceModules(replacements: Readonly<Record<string, string>>): Plugin {
-  const byPath = new Map(Object.entries(replacements).map(([from, to]) => [pathOf(from), pathOf(to)]))
+function replaceModules(replacements: typeof actionModules): Plugin {
+  const byPath = new Map(replacements.map(([from, to]) => [fileURLToPath(from), fileURLToPath(to)]))
   return {
     name: 'replace-modules',
     setup: (bundle) => {
@@ -53,8 +55,4 @@ function replaceModules(replacements: Readonly<Record<string, string>>): Plugin 
       })
     },
   }
-}
-
-function pathOf(name: string): string {
-  return fileURLToPath(new URL(name, import.meta.url))
 }

@@ -2,6 +2,7 @@
 import { installClock } from './clock.ts'
 import { installCodeGuards } from './code-from-strings.ts'
 import { installConsole } from './console.ts'
+import { dynamicImport } from './dynamic-import.ts'
 import { noteCaught } from './errors.ts'
 import { createProxy, installTracking } from './kept-values.ts'
 import { defineHidden, reflectDefineProperty } from './primordials.ts'
@@ -41,6 +42,7 @@ export function installGlobals(): void {
   installTracking()
   installCodeGuards()
   reflectDefineProperty(globalThis, '__concave_caught', { value: noteCaught })
+  reflectDefineProperty(globalThis, '__concave_import', { value: dynamicImport })
   installClock()
   installRandom()
   installConsole()

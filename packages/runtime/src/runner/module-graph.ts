@@ -43,12 +43,14 @@ export function evaluateGraph(options: {
   readonly context: ivm.Context
   readonly code: LoadedCode
   readonly entryPath: string
+  /** Modules of this context that were evaluated before, by path. What is new is added. */
+  readonly known?: Map<string, ivm.Module>
   /** Of the evaluation; undefined where somebody else watches it. */
   readonly timeoutMs?: number
 }): ModuleGraph {
   const { isolate, context, code } = options
-  const byPath = new Map<string, ivm.Module>()
-  const paths = new Map<ivm.Module, string>()
+  const byPath = options.known ?? new Map<string, ivm.Module>()
+  const paths = new Map([...byPath].map(([path, module]) => [module, path]))
   const compile = (path: string): ivm.Module => {
     const known = byPath.get(path)
     if (known !== undefined) return known

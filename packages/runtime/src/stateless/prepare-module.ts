@@ -44,6 +44,7 @@
 /* oxlint-disable typescript/switch-exhaustiveness-check -- syntax trees have some seventy kinds of nodes; `default` treats those that need nothing special */
 import type { AnyNode, Program } from 'acorn'
 import { showCaughtErrors } from './caught-errors.ts'
+import { rewriteDynamicImports } from './dynamic-imports.ts'
 import { Edits } from './edits.ts'
 import { Findings } from './findings.ts'
 import { checkPrivateNames } from './private-names.ts'
@@ -83,7 +84,12 @@ export function prepareModule(source: string, path: string): PreparedModule {
   }
   const imports = listImports(program)
   const refused = findRefusedSyntax(program)
-  if (optsIn(program)) return { source, verdict: { tier: 'optIn' }, inserted: [], imports, refused }
+  // Code with `import()` is fresh or opted in: the other rewriting never meets this one.
+  const importEdits = new Edits()
+  rewriteDynamicImports(program, source, path, importEdits)
+  const plain = importEdits.apply(source)
+  const asItIs = { source: plain.text, inserted: plain.inserted, imports, refused }
+  if (optsIn(program)) return { ...asItIs, verdict: { tier: 'optIn' } }
   const analysis = analyze(program)
   const findings = new Findings(path, createLocator(source))
   const insertions = new Insertions()
@@ -92,7 +98,7 @@ export function prepareModule(source: string, path: string): PreparedModule {
   for (const info of analysis.classes) checkPrivateNames(info, findings, insertions, edits)
   rewriteBindings(analysis, findings, insertions, edits)
   const reason = findings.freshReason()
-  if (reason !== undefined) return { source, verdict: { tier: 'fresh', reason }, inserted: [], imports, refused }
+  if (reason !== undefined) return { ...asItIs, verdict: { tier: 'fresh', reason } }
   placeInsertions(analysis, findings, insertions, edits)
   showCaughtErrors(program, edits)
   const { text, inserted } = edits.apply(source)

@@ -1,25 +1,28 @@
 import ivm from 'isolated-vm'
-import { runtimeLimits } from '../../limits.ts'
 import type { ErrorDescription } from '../../isolate-interface.ts'
 import { frameKinds } from '../../protocol.ts'
 import type { BlockingChannel } from '../../runner/blocking-channel.ts'
 import type { LoadedCode } from '../../runner/code-store.ts'
 import { describeCopiedError } from '../../runner/copied-error.ts'
-import { evaluateGraph } from '../../runner/module-graph.ts'
+import { evaluateGraph, type ModuleGraph, resolveSpecifier } from '../../runner/module-graph.ts'
 import type { ActionEnd, ActionStart } from '../action-frames.ts'
 import type { FreshIsolate } from './action-isolates.ts'
+import { answerCrypto } from './crypto.ts'
 
 const memberNames = [
   'beginImport',
   'endImport',
   'start',
   'deliver',
+  'deliverModule',
   'wake',
   'abortRequest',
   'poll',
   'lockDown',
 ] as const
 type Members = Record<(typeof memberNames)[number], ivm.Reference>
+
+type ImportCall = { readonly callId: number; readonly referrer: string; readonly specifier: string }
 
 /** isolated-vm's way to say that a turn took too long. */
 function isTimeout(error: unknown): boolean {
@@ -40,6 +43,9 @@ export class ActionRun {
   readonly #context: ivm.Context
   readonly #isShared: () => boolean
   readonly #onEnded: () => void
+  readonly #modules = new Map<string, ivm.Module>()
+  /** Modules that user code has asked for in this turn. */
+  readonly #imports: ImportCall[] = []
   #members: Members | undefined
   /** A client that goes away wakes the action, even if nothing else can. */
   #mayBeAborted: boolean
@@ -69,11 +75,10 @@ export class ActionRun {
 
   start(text: string): void {
     this.#turn(() => {
-      const context = this.#context
-      const members = this.#open(context)
+      const members = this.#open()
       this.#members = members
       members.beginImport.applySync(undefined, [this.#code.importSeed, this.#code.importTimeMs, this.#envJson])
-      this.#evaluate(context, members)
+      this.#evaluate(members)
       const { kind, name, seed, nowMs } = this.#header
       members.start.applySync(undefined, [kind, name, text, seed, nowMs], { timeout: this.#turnMs() })
     })
@@ -116,7 +121,34 @@ export class ActionRun {
       this.#finish({ kind: 'timedOut', limitMs: this.#turnMs() }, '', '')
       return
     }
-    this.#report(thrown)
+    const next = thrown === undefined ? this.#imports.shift() : undefined
+    if (next === undefined) this.#report(thrown)
+    else this.#turn(() => this.#import(next))
+  }
+
+  /** Loads a module that user code has asked for, and hands over its namespace or what went wrong. */
+  #import({ callId, referrer, specifier }: ImportCall): void {
+    const { deliver, deliverModule } = this.#members as Members
+    const timeout = this.#turnMs()
+    try {
+      const graph = this.#evaluateGraph(resolveSpecifier(specifier, referrer))
+      deliverModule.applySync(undefined, [callId, graph.namespace.derefInto()], { timeout })
+    } catch (error) {
+      if (this.#isolate.isDisposed || isTimeout(error) || !(error instanceof Error)) throw error
+      const { message, name } = error
+      deliver.applySync(undefined, [callId, false, JSON.stringify({ message, name }), ''], { timeout })
+    }
+  }
+
+  #evaluateGraph(entryPath: string): ModuleGraph {
+    return evaluateGraph({
+      isolate: this.#isolate,
+      context: this.#context,
+      code: this.#code,
+      entryPath,
+      known: this.#modules,
+      timeoutMs: this.#turnMs(),
+    })
   }
 
   /** Tells what the turn has led to. An error that came out of it is an unhandled one, which fails the action (§1.6). */
@@ -161,30 +193,31 @@ export class ActionRun {
 
   /** How long one turn may take: an action that shares its process has to give way. */
   #turnMs(): number {
-    return this.#isShared() ? Math.min(runtimeLimits.sharedTurnMs, this.#header.timeMs) : this.#header.timeMs
+    const { timeMs, sharedTurnMs } = this.#header
+    return this.#isShared() ? Math.min(sharedTurnMs, timeMs) : timeMs
   }
 
-  #open(context: ivm.Context): Members {
-    const runner = context.global.getSync('__runner', { reference: true }) as ivm.Reference
+  #open(): Members {
+    const runner = this.#context.global.getSync('__runner', { reference: true }) as ivm.Reference
     const members: Partial<Members> = {}
     for (const name of memberNames) members[name] = runner.getSync(name, { reference: true }) as ivm.Reference
     const port = new ivm.Callback((operation: string, callId: number, argsText: string, body: string) => {
+      if (operation.startsWith('crypto/')) return answerCrypto(operation, argsText, body)
+      if (operation === 'module/import') {
+        this.#imports.push({ callId, ...(JSON.parse(argsText) as Pick<ImportCall, 'referrer' | 'specifier'>) })
+        return undefined
+      }
       this.#channel.send(frameKinds.actionOperation, [this.#id, String(callId), operation, argsText, body])
+      return undefined
     })
     ;(members as Members).lockDown.applySync(undefined, [port])
     return members as Members
   }
 
-  #evaluate(context: ivm.Context, members: Members): void {
+  #evaluate(members: Members): void {
     const { modulePath } = this.#header
     try {
-      const graph = evaluateGraph({
-        isolate: this.#isolate,
-        context,
-        code: this.#code,
-        entryPath: modulePath,
-        timeoutMs: this.#turnMs(),
-      })
+      const graph = this.#evaluateGraph(modulePath)
       members.endImport.applySync(undefined, [graph.namespace.derefInto(), modulePath])
     } catch (error) {
       if (this.#isolate.isDisposed || isTimeout(error)) throw error

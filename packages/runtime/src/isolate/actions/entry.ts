@@ -10,7 +10,7 @@ import type { EnvVariables } from '../execution-state.ts'
 import type { Namespace } from '../invoke.ts'
 import { runHttpAction } from './http-action.ts'
 import { abortRequest } from './http-messages.ts'
-import { type HostPort, pendingCount, pendingNames, setPort, settle } from './operations.ts'
+import { type HostPort, pendingCount, pendingNames, setPort, settle, settleModule } from './operations.ts'
 import { runDueTimer, untilNextTimer } from './timers.ts'
 
 const concave = (globalThis as unknown as { readonly __concave: Concave }).__concave
@@ -62,6 +62,7 @@ const runner = {
     watch(kind === 'http' ? runHttpAction(entry, text, name) : runAction(name, text))
   },
   deliver: settle,
+  deliverModule: settleModule,
   wake: runDueTimer,
   abortRequest,
   /**

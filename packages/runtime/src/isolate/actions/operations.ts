@@ -4,9 +4,10 @@
  */
 import { defineHidden, NativeError } from '../primordials.ts'
 
-/** `body` holds bytes, one per code unit. */
-export type HostPort = (operation: string, callId: number, argsText: string, body: string) => void
-export type Answer = { readonly text: string; readonly body: string }
+/** `body` holds bytes, one per code unit. Only what the runner itself computes is answered at once, by a text. */
+export type HostPort = (operation: string, callId: number, argsText: string, body: string) => string | undefined
+/** `namespace`: of a module that was loaded. */
+export type Answer = { readonly text: string; readonly body: string; readonly namespace?: unknown }
 
 type Pending = {
   readonly operation: string
@@ -50,6 +51,11 @@ export function notify(operation: string, args: object): void {
   port?.(operation, 0, JSON.stringify(args), '')
 }
 
+/** Has the runner compute something: `0` and the result, or `1` and what went wrong. */
+export function askAtOnce(operation: string, argsText: string, body: string): string {
+  return port?.(operation, 0, argsText, body) ?? '1'
+}
+
 /** The host's answer to operation `callId`; `text` of a failure is JSON `{message, data?, name?}`. */
 export function settle(callId: number, isOk: boolean, text: string, body: string): void {
   const waiting = pending.get(callId)
@@ -57,6 +63,12 @@ export function settle(callId: number, isOk: boolean, text: string, body: string
   pending.delete(callId)
   if (isOk) waiting.resolve({ text, body })
   else waiting.reject(toError(text))
+}
+
+/** The namespace of the module that operation `callId` has asked for. */
+export function settleModule(callId: number, namespace: unknown): void {
+  pending.get(callId)?.resolve({ text: '', body: '', namespace })
+  pending.delete(callId)
 }
 
 /** Operations under way, by the name that developers know. */

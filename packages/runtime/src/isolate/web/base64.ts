@@ -4,7 +4,7 @@ import { defineFunction } from './interface.ts'
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 
-function btoa(data: unknown): string {
+export function btoa(data: unknown): string {
   const text = String(data)
   let out = ''
   for (let i = 0; i < text.length; i += 3) {
@@ -24,7 +24,7 @@ function btoa(data: unknown): string {
   return out
 }
 
-function atob(data: unknown): string {
+export function atob(data: unknown): string {
   let text = String(data).replaceAll(/[\t\n\f\r ]/g, '')
   if (text.length % 4 === 0) text = text.replace(/={1,2}$/, '')
   if (text.length % 4 === 1 || /[^A-Za-z0-9+/]/.test(text)) {

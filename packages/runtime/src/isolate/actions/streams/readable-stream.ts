@@ -1,4 +1,4 @@
-/* oxlint-disable typescript/no-this-alias -- controllers and streams know each other */
+/* oxlint-disable typescript/no-base-to-string -- WebIDL converts whatever it is given by ToString */
 /**
  * `ReadableStream` with its readers and controller (WHATWG Streams §4). Byte streams are streams of `Uint8Array` whose
  * chunks a BYOB reader copies into the caller's buffer; `byobRequest` is always null, which the standard allows.
@@ -14,7 +14,9 @@ import {
   toHighWaterMark,
   toSizeOf,
 } from './queue.ts'
-import type { WritableStream, WritableStreamDefaultWriter } from './writable-stream.ts'
+import { pipe, type PipeOptions } from './pipe.ts'
+import { splitReader } from './tee.ts'
+import type { WritableStream } from './writable-stream.ts'
 
 export type ReadResult = { value: unknown; done: boolean }
 type Source = {
@@ -30,19 +32,6 @@ type ReadRequest = {
 }
 type State = 'readable' | 'closed' | 'errored'
 type AnyReader = ReadableStreamDefaultReader | ReadableStreamBYOBReader
-type PipeOptions = {
-  readonly preventClose?: unknown
-  readonly preventAbort?: unknown
-  readonly preventCancel?: unknown
-  readonly signal?: AbortSignalLike | null
-}
-type AbortSignalLike = {
-  readonly aborted: boolean
-  readonly reason: unknown
-  addEventListener(type: 'abort', listener: () => void): void
-  removeEventListener(type: 'abort', listener: () => void): void
-}
-
 const token = Symbol('streams')
 
 /** The inside of a stream: what readers, controllers, pipes and `fetch` work with. */
@@ -397,7 +386,7 @@ export class ReadableStream {
   }
 
   tee(): [ReadableStream, ReadableStream] {
-    return tee(new ReadableStreamDefaultReader(this))
+    return splitReader(new ReadableStreamDefaultReader(this), (source) => new ReadableStream(source))
   }
 
   async *values(options: { readonly preventCancel?: unknown } = {}): AsyncGenerator<unknown> {
@@ -434,98 +423,6 @@ function openIterator(iterable: AsyncIterable<unknown> | Iterable<unknown>): Any
   const synchronous = (iterable as Iterable<unknown>)[Symbol.iterator]
   if (typeof synchronous === 'function') return synchronous.call(iterable)
   throw new TypeError('ReadableStream.from needs something iterable')
-}
-
-/** WHATWG Streams §4.2.4 (pipeTo): chunks go as fast as the destination takes them. */
-async function pipe(
-  reader: ReadableStreamDefaultReader,
-  writer: WritableStreamDefaultWriter,
-  options: PipeOptions,
-): Promise<undefined> {
-  const { signal } = options
-  const aborted = quiet(createSettable<never>())
-  const onAbort = (): void => aborted.reject(signal?.reason)
-  if (signal?.aborted === true) onAbort()
-  else signal?.addEventListener('abort', onAbort)
-  // The destination may end while the source is silent.
-  const ended = quiet(createSettable<never>())
-  writer.closed.then(
-    () => ended.reject(new TypeError('The destination of the pipe is closed')),
-    (error: unknown) => ended.reject(error),
-  )
-  const failed: { side: 'source' | 'destination' | 'signal' } = { side: 'signal' }
-  const told = async <T>(which: 'source' | 'destination', promise: Promise<T>): Promise<T> => {
-    try {
-      return await promise
-    } catch (error) {
-      failed.side = which
-      throw error
-    }
-  }
-  try {
-    for (;;) {
-      await Promise.race([told('destination', writer.ready), aborted.promise, told('destination', ended.promise)])
-      const { value, done } = await Promise.race([
-        told('source', reader.read()),
-        aborted.promise,
-        told('destination', ended.promise),
-      ])
-      if (done) break
-      writer.write(value).catch(() => undefined)
-    }
-    if (options.preventClose !== true) await told('destination', writer.close())
-    else await told('destination', writer.ready)
-    return undefined
-  } catch (error) {
-    const endings: Promise<unknown>[] = []
-    if (failed.side !== 'destination' && options.preventAbort !== true) endings.push(writer.abort(error))
-    if (failed.side !== 'source' && options.preventCancel !== true) endings.push(reader.cancel(error))
-    await Promise.allSettled(endings)
-    throw error
-  } finally {
-    signal?.removeEventListener('abort', onAbort)
-    reader.releaseLock()
-    writer.releaseLock()
-  }
-}
-
-function tee(reader: ReadableStreamDefaultReader): [ReadableStream, ReadableStream] {
-  const controllers: ReadableStreamDefaultController[] = []
-  const isCancelled = [false, false]
-  const reasons: unknown[] = [undefined, undefined]
-  const cancelled = createSettable<undefined>()
-  let reading: Promise<void> | undefined
-  const readOne = async (): Promise<void> => {
-    try {
-      const { value, done } = await reader.read()
-      controllers.forEach((controller, index) => {
-        if (isCancelled[index] === true) return
-        if (done) controller.close()
-        else controller.enqueue(value)
-      })
-      if (done) cancelled.resolve(undefined)
-    } catch (error) {
-      for (const controller of controllers) controller.error(error)
-      cancelled.resolve(undefined)
-    } finally {
-      reading = undefined
-    }
-  }
-  const branch = (index: number): ReadableStream =>
-    new ReadableStream({
-      start: (controller) => {
-        controllers[index] = controller
-      },
-      pull: async () => await (reading ??= readOne()),
-      cancel: async (reason) => {
-        isCancelled[index] = true
-        reasons[index] = reason
-        if (isCancelled.every(Boolean)) cancelled.resolve(await reader.cancel(reasons))
-        await cancelled.promise
-      },
-    })
-  const first = branch(0)
-  return [first, branch(1)]
 }
 
 /** A stream over bytes in memory. */
