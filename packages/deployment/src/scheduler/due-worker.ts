@@ -24,7 +24,10 @@ export class DueWorker {
   readonly #deps: DueWorkerDependencies
   readonly #running = new Map<string, Promise<void>>()
   readonly #done: Promise<void>
+  /** Ends a sleep. */
   #bell: Deferred<void> = createDeferred()
+  /** Ends the wait for one of those that run. */
+  #slot: Deferred<void> = createDeferred()
   #isStopped = false
   #isAsleep = false
   #failures = 0
@@ -47,7 +50,7 @@ export class DueWorker {
   /** Starts nothing any more. What runs goes on; see `drained`. */
   async stop(): Promise<void> {
     this.#isStopped = true
-    this.#bell.resolve()
+    this.#ring()
     await this.#done
   }
 
@@ -81,7 +84,8 @@ export class DueWorker {
     })
     for (const id of rows.due) {
       while (this.#running.size >= schedulerLimits.maxRunning && !this.#mustPause) {
-        await Promise.race([...this.#running.values(), this.#bell.promise])
+        this.#slot = createDeferred()
+        await this.#slot.promise
       }
       if (this.#mustPause) return
       this.#start(id)
@@ -108,8 +112,17 @@ export class DueWorker {
           if (!this.#isStopped) this.#hold(error)
         },
       )
-      .finally(() => this.#running.delete(id))
+      .finally(() => {
+        this.#running.delete(id)
+        // Its row may be due again already, and was not looked at while it ran.
+        this.#ring()
+      })
     this.#running.set(id, run)
+  }
+
+  #ring(): void {
+    this.#bell.resolve()
+    this.#slot.resolve()
   }
 
   /** Until the bell rings, at most `delayMs`. */
@@ -135,6 +148,6 @@ export class DueWorker {
     this.#failures += 1
     this.#heldUntilMs = clock.monotonicMs() + delayMs
     log.warn({ err: error, delayMs }, 'The scheduler could not run what is due; it tries again.')
-    this.#bell.resolve()
+    this.#ring()
   }
 }

@@ -25,6 +25,8 @@ export type Fixture = {
   /** By function name, in module `m`. A `FunctionError` is the function's own; anything else is the system's. */
   readonly mutations: Record<string, Mutation>
   readonly actions: Record<string, Action>
+  /** Called between the commit of a mutation and the end of its run. */
+  afterCommit: () => Promise<void>
   /** Alarms that have not rung, by when they will. */
   readonly alarms: () => readonly number[]
   scheduler: Scheduler
@@ -56,7 +58,7 @@ export async function openFixture(): Promise<Fixture> {
   const mutations: Record<string, Mutation> = { touch: async () => {} }
   const actions: Record<string, Action> = {}
   const code = createCode()
-  const functions = createFunctions(database, mutations, actions)
+  const functions = createFunctions(database, mutations, actions, async () => await fixture.afterCommit())
   const start = (): Scheduler =>
     Scheduler.start({ database, functions, registry: { load: async () => code }, clock, log, alarm })
   const job: Fixture['job'] = async (id) => (await database.read((tx) => scheduledJobs.get(tx, id))).value
@@ -66,6 +68,7 @@ export async function openFixture(): Promise<Fixture> {
     clock,
     mutations,
     actions,
+    afterCommit: async () => {},
     alarms: () => [...waiting].map(({ atMs }) => atMs).sort((a, b) => a - b),
     scheduler: start(),
     advance: (ms) => {
@@ -125,6 +128,7 @@ function createFunctions(
   database: Database,
   mutations: Readonly<Record<string, Mutation>>,
   actions: Readonly<Record<string, Action>>,
+  afterCommit: () => Promise<void>,
 ): ScheduledFunctions {
   return {
     runScheduled: async (call, record): Promise<ScheduledOutcome> => {
@@ -138,6 +142,7 @@ function createFunctions(
       }
       await record.finish(tx, { resultText: 'null', logLines: [], durationMs: 1 })
       await database.commit(tx, call.path.name).durable
+      await afterCommit()
       return { kind: 'success' }
     },
     runAction: async (call) => {

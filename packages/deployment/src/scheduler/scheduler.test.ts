@@ -278,6 +278,21 @@ describe('a cron job', () => {
     expect(await ran('beat', schedulerLimits.keptCronRuns)).toHaveLength(5)
   })
 
+  test('that is due again before its last run was quite over runs again', async () => {
+    let runs = 0
+    fixture.mutations['work'] = async () => {
+      runs += 1
+    }
+    fixture.afterCommit = async () => {
+      if (runs > 1) return
+      fixture.advance(10_000)
+      // Time for the scheduler to look at the row, which still runs.
+      for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate)
+    }
+    await push(define('beat', 'work'))
+    await vi.waitFor(() => expect(runs).toBe(2), waitOptions)
+  })
+
   test('whose run takes longer than its interval skips the occurrences between', async () => {
     const gates = [createDeferred<void>(), createDeferred<void>()]
     let runs = 0
