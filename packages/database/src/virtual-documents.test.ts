@@ -28,10 +28,7 @@ const failed = {
 
 test('a scheduled function is shown as functions know it, by id, by query, by page, and to filters', async () => {
   const database = await openTestDatabase()
-  const ids = await mutate(database, async (tx) => [
-    await jobs.insert(tx, pending),
-    await jobs.insert(tx, failed),
-  ])
+  const ids = await mutate(database, async (tx) => [await jobs.insert(tx, pending), await jobs.insert(tx, failed)])
   const [pendingId = '', failedId = ''] = ids
   const shownPending = {
     _id: pendingId,
