@@ -2,7 +2,9 @@ import { join } from 'node:path'
 import { repositoryRoot } from '@concave/testing'
 
 /** Apps that tests push: folders of `tests/fixtures`, or of `examples`. */
-export function fixtureFolder(name: 'shop' | 'stateful' | 'hostile' | 'auth' | 'files' | 'actions'): string {
+export function fixtureFolder(
+  name: 'shop' | 'stateful' | 'hostile' | 'auth' | 'files' | 'actions' | 'clockwork',
+): string {
   return join(repositoryRoot, 'tests/fixtures', name)
 }
 

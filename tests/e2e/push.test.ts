@@ -283,18 +283,6 @@ describe('a push that fails', () => {
   const functionPrelude = `import { action, internalMutation } from './_generated/server'\n`
   it.each([
     {
-      what: 'a cron job',
-      files: {
-        'convex/crons.ts': `
-          import { cronJobs } from 'convex/server'
-          import { internal } from './_generated/api'
-          const crons = cronJobs()
-          crons.interval('sweep up', { minutes: 1 }, internal.counters.addThenThrow, { name: 'x', amount: 1 })
-          export default crons`,
-      },
-      says: 'crons.js defines the cron job "sweep up"',
-    },
-    {
       what: 'a component',
       files: {
         'convex/convex.config.ts': `

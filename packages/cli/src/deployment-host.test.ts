@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLog, systemClock, systemRandom } from '@concave/base'
+import { Collection, Database } from '@concave/database'
 import { RunnerPool } from '@concave/runtime'
-import { CommitterPool } from '@concave/storage'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { CommitterPool, SqliteStorage } from '@concave/storage'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { DeploymentHost } from './deployment-host.ts'
 
 const log = createLog({ level: 'error' })
@@ -65,4 +66,76 @@ test('an idle deployment is closed and opened again by the next request', async 
   await host.closeIdle()
   expect(await readTs()).toEqual(before)
   await host.close()
+})
+
+describe('a deployment with something scheduled', () => {
+  type Job = { readonly state: { readonly type: string }; readonly completedTs?: bigint; readonly nextTs?: bigint }
+  const jobs = new Collection<Job & { udfPath: string; args: string; originalScheduledTs: bigint }>('_scheduled_jobs')
+  const openDatabase = async (name: string): Promise<Database> =>
+    await Database.open({
+      storage: new SqliteStorage({ path: join(folder, name, 'data.sqlite'), pool: committers }),
+      clock: systemClock,
+      random: systemRandom,
+      log,
+    })
+  /** While the deployment is closed. The function does not exist: the job that runs fails. */
+  const addJob = async (name: string, dueMs: number): Promise<void> => {
+    const database = await openDatabase(name)
+    const ts = BigInt(dueMs) * 1_000_000n
+    const job = { udfPath: 'm.js:gone', args: '{}', originalScheduledTs: ts, nextTs: ts, state: { type: 'pending' } }
+    await database.mutate('test', async (tx) => await jobs.insert(tx, job))
+    await database.close()
+  }
+  const readJob = async (name: string): Promise<Job | undefined> => {
+    const database = await openDatabase(name)
+    const { value } = await database.read(async (tx) => await jobs.list(tx))
+    await database.close()
+    return value[0]
+  }
+  const stateOf = async (name: string): Promise<unknown> =>
+    JSON.parse(await readFile(join(folder, name, 'state.json'), 'utf8'))
+  const becomes = async (name: string, state: object): Promise<void> =>
+    await vi.waitFor(async () => expect(await stateOf(name)).toEqual(state), { timeout: 10_000, interval: 10 })
+
+  test('that was idle is opened when it is due, without any request', async () => {
+    const host = openHost(60_000)
+    await host.start()
+    const { url } = await host.create({ name: 'due-otter-3', type: 'dev' })
+    await (await fetch(`${url}/instance_name`)).text()
+    expect(await stateOf('due-otter-3')).toEqual({ isOpen: true })
+    await host.close()
+    expect(await stateOf('due-otter-3')).toEqual({ isOpen: false, nextDueMs: null })
+
+    const dueMs = systemClock.nowMs() + 1500
+    await addJob('due-otter-3', dueMs)
+    const second = openHost(50)
+    await second.start()
+    await (await fetch(`${url}/instance_name`)).text()
+    await becomes('due-otter-3', { isOpen: false, nextDueMs: dueMs })
+    await becomes('due-otter-3', { isOpen: false, nextDueMs: null })
+    await second.close()
+    const job = await readJob('due-otter-3')
+    expect(job?.state).toMatchObject({ type: 'failed', error: expect.stringContaining('m:gone') })
+    expect(job?.completedTs).toBeGreaterThanOrEqual(BigInt(dueMs) * 1_000_000n)
+  })
+
+  test('is known after a restart, whether it was closed cleanly or not', async () => {
+    const host = openHost(60_000)
+    await host.start()
+    await host.create({ name: 'clean-otter-4', type: 'dev' })
+    await host.create({ name: 'crashed-otter-5', type: 'dev' })
+    await host.close()
+    for (const name of ['clean-otter-4', 'crashed-otter-5']) await addJob(name, systemClock.nowMs() - 1000)
+    const closed = { isOpen: false, nextDueMs: systemClock.nowMs() - 1000 }
+    await writeFile(join(folder, 'clean-otter-4', 'state.json'), JSON.stringify(closed))
+    await writeFile(join(folder, 'crashed-otter-5', 'state.json'), JSON.stringify({ isOpen: true }))
+
+    const second = openHost(50)
+    await second.start()
+    for (const name of ['clean-otter-4', 'crashed-otter-5']) await becomes(name, { isOpen: false, nextDueMs: null })
+    await second.close()
+    for (const name of ['clean-otter-4', 'crashed-otter-5']) {
+      expect((await readJob(name))?.state.type).toBe('failed')
+    }
+  })
 })

@@ -1,6 +1,7 @@
 /**
  * The data plane of this process: every deployment's folder and ports, and the deployments that are open. An idle one is
- * a folder and two listening ports; the first request opens it, and it is opened again after a storage failure.
+ * a folder and two listening ports; the first request or what it has scheduled opens it, and it is opened again after a
+ * storage failure.
  */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,7 +13,9 @@ import { errorReply, sendReply } from '@concave/http'
 import type { Egress, RunnerPool } from '@concave/runtime'
 import { type CommitterPool, SqliteStorage } from '@concave/storage'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { readDeploymentState, writeDeploymentState } from './deployment-state.ts'
 import { type ListeningPair, type PortPair, PortRange } from './port-range.ts'
+import { WakeTimes } from './wake-times.ts'
 
 /** `deployment.json` in a deployment's folder. */
 type Manifest = { readonly name: string; readonly type: DeploymentType; readonly ports: PortPair }
@@ -24,11 +27,19 @@ type Hosted = {
   open: Promise<Deployment> | undefined
   /** The end of the one before, which still holds the storage. */
   closing: Promise<void> | undefined
+  /** How often in a row it could not be opened. */
+  failures: number
 }
 
 /** After so long without use a deployment is closed, and how often that is looked at. */
 const idleTimeoutMs = 300_000
 const idleCheckMs = 30_000
+/**
+ * A deployment that failed, or could not be opened, is opened again after so long, whether anybody asks for it or not;
+ * later each time that it cannot be opened.
+ */
+const minReopenMs = 2000
+const maxReopenMs = 600_000
 
 const manifestFile = 'deployment.json'
 const databaseFile = 'data.sqlite'
@@ -51,6 +62,9 @@ export class DeploymentHost implements Provisioner {
   readonly #hosted = new Map<string, Hosted>()
   readonly #idleTimeoutMs: number
   readonly #idleCheck: NodeJS.Timeout
+  readonly #wakeTimes: WakeTimes
+  /** Deployments are woken one after the other. */
+  #waking: Promise<void> = Promise.resolve()
   #isClosing = false
 
   constructor(options: {
@@ -72,10 +86,16 @@ export class DeploymentHost implements Provisioner {
     this.#keysOf = options.keysOf
     this.#deps = options
     this.#idleTimeoutMs = options.idleTimeoutMs ?? idleTimeoutMs
+    this.#wakeTimes = new WakeTimes({
+      clock: options.clock,
+      wake: (name) => {
+        this.#waking = this.#waking.then(() => this.#wake(name))
+      },
+    })
     this.#idleCheck = setInterval(() => void this.closeIdle(), Math.min(idleCheckMs, this.#idleTimeoutMs)).unref()
   }
 
-  /** Listens for every deployment there is. Opens none. */
+  /** Listens for every deployment there is. Those that a crash left open are opened soon, others when they have to. */
   async start(): Promise<void> {
     await mkdir(this.#folder, { recursive: true })
     for (const name of await readdir(this.#folder)) {
@@ -83,6 +103,8 @@ export class DeploymentHost implements Provisioner {
       if (text === undefined) continue
       const manifest = JSON.parse(text) as Manifest
       await this.#listen(manifest.name, manifest.type, manifest.ports)
+      const state = await readDeploymentState(join(this.#folder, name))
+      this.#wakeTimes.set(manifest.name, state.isOpen ? this.#deps.clock.nowMs() : (state.nextDueMs ?? undefined))
     }
   }
 
@@ -104,6 +126,7 @@ export class DeploymentHost implements Provisioner {
   async remove(name: string): Promise<void> {
     const hosted = this.#hosted.get(name)
     this.#hosted.delete(name)
+    this.#wakeTimes.set(name, undefined)
     if (hosted !== undefined) {
       await hosted.listening.close()
       await (await hosted.open?.catch(() => undefined))?.close()
@@ -122,7 +145,7 @@ export class DeploymentHost implements Provisioner {
     }
   }
 
-  /** Closes deployments that nobody uses: an idle one holds no process and no open file. The next request opens it. */
+  /** Closes deployments that nobody uses: an idle one holds no process and no open file. It wakes for what is due. */
   async closeIdle(): Promise<void> {
     for (const hosted of this.#hosted.values()) {
       const opening = hosted.open
@@ -130,18 +153,24 @@ export class DeploymentHost implements Provisioner {
       if (deployment === undefined || hosted.open !== opening) continue
       if (deployment.idleMs() < this.#idleTimeoutMs) continue
       hosted.open = undefined
-      hosted.closing = deployment.close()
+      hosted.closing = this.#closeOne(hosted, deployment)
     }
   }
 
   async close(): Promise<void> {
     clearInterval(this.#idleCheck)
     this.#isClosing = true
+    this.#wakeTimes.close()
+    await this.#waking
     const all = [...this.#hosted.values()]
     this.#hosted.clear()
-    const opened = await Promise.all(all.map(async (hosted) => await hosted.open?.catch(() => undefined)))
     // Sessions first: their sockets would keep the servers from draining.
-    await Promise.all(opened.map(async (deployment) => await deployment?.close()))
+    await Promise.all(
+      all.map(async (hosted) => {
+        const deployment = await hosted.open?.catch(() => undefined)
+        if (deployment !== undefined) await this.#closeOne(hosted, deployment)
+      }),
+    )
     await Promise.all(all.map(async (hosted) => await hosted.closing))
     await Promise.all(all.map((hosted) => hosted.listening.close()))
   }
@@ -180,6 +209,7 @@ export class DeploymentHost implements Provisioner {
       listening,
       open: undefined,
       closing: undefined,
+      failures: 0,
     }
     this.#hosted.set(name, hosted)
     return hosted
@@ -208,17 +238,55 @@ export class DeploymentHost implements Provisioner {
     if (hosted.open === undefined) {
       const opening = this.#open(hosted)
       hosted.open = opening
-      const forget = (): void => {
-        if (hosted.open === opening) hosted.open = undefined
+      // What it has scheduled must not wait for a request.
+      const openAgain = (): void => {
+        if (hosted.open !== opening) return
+        hosted.open = undefined
+        const delayMs = Math.min(minReopenMs * 2 ** hosted.failures, maxReopenMs)
+        if (!this.#isClosing) this.#wakeTimes.set(name, this.#deps.clock.nowMs() + delayMs)
       }
-      opening.then((deployment) => void deployment.ended.then(forget), forget)
+      opening.then(
+        (deployment) => {
+          hosted.failures = 0
+          void deployment.ended.then(openAgain)
+        },
+        () => {
+          openAgain()
+          hosted.failures += 1
+        },
+      )
     }
     return hosted.open
+  }
+
+  async #wake(name: string): Promise<void> {
+    if (this.#isClosing || !this.#hosted.has(name)) return
+    try {
+      await this.#get(name)
+    } catch (error) {
+      this.#deps.log.error({ err: error, deployment: name }, 'Could not open a deployment; it is tried again.')
+    }
+  }
+
+  /** Closes it and durably notes when it has to be opened again. */
+  async #closeOne({ manifest: { name } }: Hosted, deployment: Deployment): Promise<void> {
+    await deployment.close()
+    const { nextDueMs } = deployment
+    // Unknown: it stays marked as open.
+    if (nextDueMs === undefined) return
+    if (!this.#isClosing) this.#wakeTimes.set(name, nextDueMs ?? undefined)
+    try {
+      await writeDeploymentState(join(this.#folder, name), { isOpen: false, nextDueMs })
+    } catch (error) {
+      this.#deps.log.error({ err: error, deployment: name }, 'A closed deployment stays marked as open on disk.')
+    }
   }
 
   async #open(hosted: Hosted): Promise<Deployment> {
     await hosted.closing
     const { name, type, ports } = hosted.manifest
+    this.#wakeTimes.set(name, undefined)
+    await writeDeploymentState(join(this.#folder, name), { isOpen: true })
     const { clock, random, runners, egress, committers } = this.#deps
     const log = this.#deps.log.child({ room: 'deployment', deployment: name })
     const { url, siteUrl } = this.#urls(ports)

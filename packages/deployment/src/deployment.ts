@@ -16,6 +16,7 @@ import { SigningKeys } from './auth/signing-keys.ts'
 import { openUserTokens } from './auth/user-tokens.ts'
 import { addAdminRoutes } from './api/admin-routes.ts'
 import { addFunctionRoutes } from './api/function-routes.ts'
+import { addJobRoutes } from './api/job-routes.ts'
 import { addKeyRoutes, openKeyDocuments } from './api/key-routes.ts'
 import { addPushRoutes } from './api/push-routes.ts'
 import { addServiceRoutes } from './api/service-routes.ts'
@@ -31,6 +32,7 @@ import { HttpActionService } from './functions/http-action-service.ts'
 import { deploymentLimits } from './limits.ts'
 import { FunctionLog } from './logs/function-log.ts'
 import { PushService } from './push/push-service.ts'
+import { Scheduler } from './scheduler/scheduler.ts'
 import { SystemFunctions } from './system/system-functions.ts'
 
 export type DeploymentOptions = {
@@ -66,6 +68,7 @@ export class Deployment {
   readonly #files: FileStore
   readonly #fileCollector: FileCollector
   readonly #functions: FunctionService
+  readonly #scheduler: Scheduler
   readonly #sync: SyncServer
   readonly #authConfiguration: AuthConfiguration
   readonly #api: NodeHandler
@@ -75,6 +78,7 @@ export class Deployment {
   readonly #log: Log
   readonly #end: () => void
   readonly #clock: Clock
+  #nextDueMs: number | null | undefined
   #requests = 0
   #lastUsedMs: number
   #closing: Promise<void> | undefined
@@ -138,6 +142,7 @@ export class Deployment {
       functionLog,
       clock,
     })
+    this.#scheduler = Scheduler.start({ database, functions: this.#functions, registry, clock, log })
     const analyzer = new Analyzer({ pool: runners, log, clock })
     this.#authConfiguration = new AuthConfiguration({ registry, analyzer })
     const pushes = new PushService({
@@ -155,6 +160,7 @@ export class Deployment {
     addFunctionRoutes(router, { functions: this.#functions, access })
     addFileRoutes(router, { files: this.#files })
     addAdminRoutes(router, { access, database, functionLog, authConfiguration: this.#authConfiguration, url, siteUrl })
+    addJobRoutes(router, { access, database, clock })
     addPushRoutes(router, { access, pushes })
     this.#api = serveRoutes({ router, log, cors: { allowCredentials: true } })
     this.#httpActions = new HttpActionService({
@@ -174,11 +180,21 @@ export class Deployment {
     void database.failed.then((error) => this.#fail(error))
   }
 
-  /** How long nobody has used it: no request, no session, no action, no schema work. 0 while somebody does. */
+  /** How long nobody has used it: no request, no session, no action, no schema work, nothing due. 0 while somebody does. */
   idleMs(): number {
-    const isUsed = this.#requests > 0 || this.#actions.size > 0 || this.#sync.sessionCount > 0 || this.#schemas.isBusy
+    const isUsed =
+      this.#requests > 0 ||
+      this.#actions.size > 0 ||
+      this.#sync.sessionCount > 0 ||
+      this.#schemas.isBusy ||
+      this.#scheduler.isBusy
     if (isUsed) this.#lastUsedMs = this.#clock.monotonicMs()
     return this.#clock.monotonicMs() - this.#lastUsedMs
+  }
+
+  /** Once closed: when the first of what is scheduled is due, null for never; undefined while open, or if nobody knows. */
+  get nextDueMs(): number | null | undefined {
+    return this.#nextDueMs
   }
 
   /** Keys were revoked: sessions that live on one of them end. Requests are checked one by one anyway. */
@@ -222,17 +238,32 @@ export class Deployment {
     this.#closing = this.#shutDown(1011, 'InternalServerError')
   }
 
+  async #readNextDueMs(): Promise<number | null | undefined> {
+    const { committer } = this.#database
+    try {
+      await committer.whenDurable(committer.appliedTs)
+      return (await this.#scheduler.readNextDueMs()) ?? null
+    } catch (error) {
+      this.#log.debug({ err: error }, 'The next due time is not known; storage has failed.')
+      return undefined
+    }
+  }
+
   async #shutDown(code: number, reason: string): Promise<void> {
     this.#sync.close(code, reason)
     this.#functions.close()
     this.#files.close()
     try {
+      await this.#scheduler.stop()
       await this.#actions.close()
       await this.#schemas.stop()
       await this.#retention.stop()
       await this.#fileCollector.stop()
       await this.#executor.close()
+      await this.#scheduler.drained()
+      const nextDueMs = await this.#readNextDueMs()
       await this.#database.close()
+      this.#nextDueMs = nextDueMs
     } catch (error) {
       this.#log.error({ err: error }, 'A deployment did not close cleanly.')
     } finally {

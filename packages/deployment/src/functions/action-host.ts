@@ -7,6 +7,8 @@ import { type ActionAnswer, type ActionHost, CatchableError, type LogLine } from
 import type { CallOutcome, FunctionCall } from '@concave/sync'
 import { actionStorageSyscalls } from '../files/action-storage.ts'
 import type { FileStore } from '../files/file-store.ts'
+import { type ActionScheduling, cancelFromAction, scheduleFromAction } from '../scheduler/scheduler-syscalls.ts'
+import { type Call, parentJobOf } from './call-origin.ts'
 import { catchable, resolveAddress, unknownOperation } from './function-host.ts'
 
 /** What actions can call. */
@@ -26,6 +28,7 @@ export class DeploymentActionHost implements ActionHost {
   readonly requestId: string
   readonly deploymentName: string
   readonly files: FileStore
+  readonly scheduling: ActionScheduling
   readonly #identity: Identity
   /** What a handler hears that asks for the identity of a caller whose token was refused. */
   readonly #identityError: string | undefined
@@ -40,6 +43,7 @@ export class DeploymentActionHost implements ActionHost {
     readonly deploymentName: string
     readonly files: FileStore
     readonly functions: ActionCallees
+    readonly scheduling: ActionScheduling
     readonly onLog: (lines: readonly LogLine[]) => void
   }) {
     this.functionName = options.functionName
@@ -49,6 +53,7 @@ export class DeploymentActionHost implements ActionHost {
     this.deploymentName = options.deploymentName
     this.files = options.files
     this.#functions = options.functions
+    this.scheduling = options.scheduling
     this.#onLog = options.onLog
   }
 
@@ -72,13 +77,14 @@ export class DeploymentActionHost implements ActionHost {
 
   /** Runs another function for the action and answers its result's text, or throws its error. */
   async call(kind: 'query' | 'mutation' | 'action', args: Args): Promise<string> {
-    const call: FunctionCall = {
+    const call: Call = {
       path: resolveAddress(args),
       componentPath: '',
       args: args['args'],
       identity: this.#identity,
       requestId: this.requestId,
       isInternal: true,
+      origin: { kind: 'action', jobId: parentJobOf(this.scheduling.origin) },
     }
     const outcome = await this.#run(kind, call)
     if (outcome.kind === 'success') return outcome.valueText
@@ -102,11 +108,21 @@ const syscalls: Readonly<Record<string, Syscall>> = {
   '1.0/actions/query': (host, args) => host.call('query', args),
   '1.0/actions/mutation': (host, args) => host.call('mutation', args),
   '1.0/actions/action': (host, args) => host.call('action', args),
+  '1.0/actions/schedule': async ({ scheduling }, args) => {
+    const request = { path: resolveAddress(args), args: args['args'], atSeconds: args['ts'] }
+    return JSON.stringify(await scheduleFromAction(scheduling, request))
+  },
+  '1.0/actions/cancel_job': async ({ scheduling }, { id }) => {
+    await cancelFromAction(scheduling, id)
+    return 'null'
+  },
   '1.0/getUserIdentity': (host) => JSON.stringify(host.readIdentity()),
   '1.0/getFunctionMetadata': (host) => JSON.stringify({ name: host.functionName, componentPath: '' }),
   '1.0/getDeploymentMetadata': (host) => JSON.stringify({ name: host.deploymentName, region: null, class: 's256' }),
-  '1.0/getRequestMetadata': ({ requestId }) =>
-    JSON.stringify({ ip: null, userAgent: null, requestId, scheduledFunctionId: null, authToken: null }),
+  '1.0/getRequestMetadata': ({ requestId, scheduling }) => {
+    const scheduledFunctionId = parentJobOf(scheduling.origin) ?? null
+    return JSON.stringify({ ip: null, userAgent: null, requestId, scheduledFunctionId, authToken: null })
+  },
   ...actionStorageSyscalls,
   '1.0/auditLog': () => {
     throw new CatchableError('Audit logging is not yet supported in actions')

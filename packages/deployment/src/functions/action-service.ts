@@ -4,10 +4,10 @@ import type { Clock } from '@concave/base'
 import type { Database } from '@concave/database'
 import { displayFunctionPath } from '@concave/protocol'
 import type { ActionExecutor, LogLine } from '@concave/runtime'
-import type { FunctionCall } from '@concave/sync'
 import type { FileStore } from '../files/file-store.ts'
 import { type Caller, type FunctionLog, identityTypeOf } from '../logs/function-log.ts'
 import { type ActionCallees, DeploymentActionHost } from './action-host.ts'
+import type { Call } from './call-origin.ts'
 import { checkArguments, checkResult } from './call-values.ts'
 import type { CodeRegistry } from './code-registry.ts'
 import { FunctionError } from './function-error.ts'
@@ -34,7 +34,7 @@ export class ActionService {
   }
 
   /** Rejects for failures of the system only. */
-  async run(call: FunctionCall, caller: Caller): Promise<Run> {
+  async run(call: Call, caller: Caller): Promise<Run> {
     const { clock, functionLog } = this.#deps
     const startedAtMs = clock.nowMs()
     const identifier = displayFunctionPath(call.path)
@@ -63,8 +63,8 @@ export class ActionService {
     return run
   }
 
-  async #runOnce(call: FunctionCall, onLog: (lines: readonly LogLine[]) => void): Promise<Run> {
-    const { actionExecutor, database, deploymentName, files, functions, registry } = this.#deps
+  async #runOnce(call: Call, onLog: (lines: readonly LogLine[]) => void): Promise<Run> {
+    const { actionExecutor, clock, database, deploymentName, files, functions, registry } = this.#deps
     try {
       if (call.identity.kind === 'admin' && call.identity.isReadOnly) throw new FunctionError(readOnlyMessage)
       const tx = database.begin('query')
@@ -89,6 +89,7 @@ export class ActionService {
           deploymentName,
           files,
           functions,
+          scheduling: { database, registry, clock, origin: call.origin },
           onLog,
         }),
       )

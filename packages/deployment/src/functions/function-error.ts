@@ -16,3 +16,9 @@ export function describeForCaller(message: string, requestId: string, isRedacted
   const head = `[Request ID: ${requestId}] Server Error`
   return isRedacted ? head : `${head}\n${message}`
 }
+
+/** The message of an error that was described for a caller that is told everything. */
+export function withoutRequestLine(described: string, requestId: string): string {
+  const head = `[Request ID: ${requestId}] Server Error\n`
+  return described.startsWith(head) ? described.slice(head.length) : described
+}

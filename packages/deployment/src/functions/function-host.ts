@@ -2,7 +2,7 @@
  * Answers the syscalls of one execution on its transaction (function-runtime.md §2). Nested calls form a stack: the
  * innermost frame is always the one that calls.
  */
-import { assert, bytesToHex, type PlatformError, systemRandom } from '@concave/base'
+import { assert, bytesToHex, type Clock, type PlatformError, systemRandom } from '@concave/base'
 import { type Database, isDeveloperError, type QueryCursor, type Savepoint, type Transaction } from '@concave/database'
 import {
   canonicalFunctionPath,
@@ -18,6 +18,8 @@ import type { FileStore } from '../files/file-store.ts'
 import { storageSyscalls } from '../files/storage-syscalls.ts'
 import { deploymentLimits } from '../limits.ts'
 import { readJwtRequest, type SigningKeys } from '../auth/signing-keys.ts'
+import { schedulerSyscalls } from '../scheduler/scheduler-syscalls.ts'
+import { type CallOrigin, parentJobOf } from './call-origin.ts'
 import { checkArguments, checkResult } from './call-values.ts'
 import { FunctionError } from './function-error.ts'
 import type { FunctionKind, LoadedCode, LoadedFunction, TransactionalFunction } from './loaded-code.ts'
@@ -38,7 +40,7 @@ type Frame = {
 const pageRows = 100
 
 /** Answers with JSON text: documents are text already and go through unparsed. */
-type Syscall = (host: FunctionHost, args: Readonly<Record<string, unknown>>) => Promise<string> | string
+export type Syscall = (host: FunctionHost, args: Readonly<Record<string, unknown>>) => Promise<string> | string
 
 export class FunctionHost implements ExecutionHost {
   readonly files: FileStore
@@ -49,7 +51,10 @@ export class FunctionHost implements ExecutionHost {
   readonly #deploymentName: string
   readonly #signingKeys: SigningKeys
   readonly #journalIn: string | null
+  readonly #clock: Clock
   readonly #frames: Frame[]
+  /** Set when the server itself runs the function. */
+  readonly origin: CallOrigin | undefined
   readonly #start: Savepoint
   #journalOut: string | null = null
   #observedIdentity = false
@@ -67,6 +72,8 @@ export class FunctionHost implements ExecutionHost {
     readonly deploymentName: string
     readonly signingKeys: SigningKeys
     readonly journal: string | null
+    readonly clock: Clock
+    readonly origin: CallOrigin | undefined
   }) {
     this.files = options.files
     this.#database = options.database
@@ -76,6 +83,8 @@ export class FunctionHost implements ExecutionHost {
     this.#deploymentName = options.deploymentName
     this.#signingKeys = options.signingKeys
     this.#journalIn = options.journal
+    this.#clock = options.clock
+    this.origin = options.origin
     const { tx, path } = options
     this.#start = tx.savepoint()
     this.#frames = [
@@ -238,6 +247,20 @@ export class FunctionHost implements ExecutionHost {
     return this.#requestId
   }
 
+  get code(): LoadedCode {
+    return this.#code
+  }
+
+  /** The real time; what user code sees stands still. */
+  get nowMs(): number {
+    return this.#clock.nowMs()
+  }
+
+  /** The function that a call names. */
+  resolveAddress(args: Readonly<Record<string, unknown>>): FunctionPath {
+    return resolveAddress(args)
+  }
+
   observeTime(): void {
     this.#observedTime = true
   }
@@ -275,6 +298,7 @@ export class FunctionHost implements ExecutionHost {
 
 const syscalls: Readonly<Record<string, Syscall>> = {
   ...storageSyscalls,
+  ...schedulerSyscalls,
   '1.0/get': async (host, { id, table, isSystem }) => {
     const document = await host.tx.get(text(id), {
       scope: isSystem === true ? 'system' : 'user',
@@ -323,17 +347,14 @@ const syscalls: Readonly<Record<string, Syscall>> = {
     if (host.udfType === 'query') throw new CatchableError('Cannot get request metadata in a query')
     host.observeIdentity()
     const { requestId } = host
-    return JSON.stringify({ ip: null, userAgent: null, requestId, scheduledFunctionId: null, authToken: null })
+    const scheduledFunctionId = parentJobOf(host.origin) ?? null
+    return JSON.stringify({ ip: null, userAgent: null, requestId, scheduledFunctionId, authToken: null })
   },
 }
 
 /** What this version does not have, by the name its user knows. */
 const unsupported: Readonly<Record<string, string>> = {
-  '1.0/actions/schedule': 'ctx.scheduler',
-  '1.0/actions/cancel_job': 'ctx.scheduler',
   '1.0/actions/vectorSearch': 'ctx.vectorSearch',
-  '1.0/schedule': 'ctx.scheduler',
-  '1.0/cancel_job': 'ctx.scheduler',
   '1.0/createFunctionHandle': 'createFunctionHandle',
   '1.0/auditLog': 'log.audit',
 }

@@ -27,6 +27,7 @@ import { deploymentLimits } from '../limits.ts'
 import { type Caller, type FunctionLog, formatLogLine, identityTypeOf } from '../logs/function-log.ts'
 import type { SystemFunctions } from '../system/system-functions.ts'
 import { ActionService } from './action-service.ts'
+import { type Call, callerOf } from './call-origin.ts'
 import { checkArguments, checkResult, hasCommitTs, resolveCommitTs } from './call-values.ts'
 import type { CodeRegistry } from './code-registry.ts'
 import { EarlyCall } from './early-call.ts'
@@ -43,6 +44,7 @@ import {
   unreachableMessage,
 } from './reach.ts'
 import type { Run } from './run.ts'
+import type { RunRecord, ScheduledCall, ScheduledOutcome } from './scheduled-run.ts'
 import { findSessionRequest, recordSessionRequest } from './session-requests.ts'
 import { QueryCache, SharedResult } from './query-cache.ts'
 
@@ -233,6 +235,15 @@ export class FunctionService implements SyncBackend {
   ): Promise<MutationOutcome> {
     const client = session?.sessionId ?? call.requestId
     const caller = call.isInternal === true ? 'Action' : session === undefined ? 'HttpApi' : 'SyncWorker'
+    return await this.#inLane(client, call, (early) => this.#attemptMutation(call, session, onApplied, caller, early))
+  }
+
+  /** Runs `attempt` when it is `client`'s turn, and again after conflicts. */
+  async #inLane<T>(
+    client: string,
+    call: Call,
+    attemptOnce: (early: EarlyCall) => Promise<{ readonly outcome: () => Promise<T> }>,
+  ): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       const isExclusive = attempt > deploymentLimits.conflictsBeforeExclusive
       const early = new EarlyCall(() => this.#sendAhead(call))
@@ -240,7 +251,7 @@ export class FunctionService implements SyncBackend {
         const attempted = await this.#mutations.run(
           client,
           isExclusive,
-          () => this.#attemptMutation(call, session, onApplied, caller, early),
+          () => attemptOnce(early),
           () => early.prepare(),
         )
         // Outside the lane: the next mutation runs while this one becomes durable.
@@ -271,6 +282,38 @@ export class FunctionService implements SyncBackend {
       // Its turn will tell.
       if (error instanceof FunctionError) return undefined
       throw error
+    }
+  }
+
+  /** Runs a mutation that no client waits for, with `record` in its transaction. Rejects only for system failures. */
+  async runScheduled(call: ScheduledCall, record: RunRecord): Promise<ScheduledOutcome> {
+    return await this.#inLane('scheduler', call, (early) => this.#attemptScheduled(call, record, early))
+  }
+
+  async #attemptScheduled(
+    call: ScheduledCall,
+    record: RunRecord,
+    early: EarlyCall,
+  ): Promise<{ readonly outcome: () => Promise<ScheduledOutcome> }> {
+    const { database, clock } = this.#deps
+    const startedAtMs = clock.nowMs()
+    const tx = database.begin('mutation')
+    if (!(await record.begin(tx))) return { outcome: async () => ({ kind: 'skipped' }) }
+    const run = await this.#runMutationOnce(tx, call, early)
+    const logLines = run.logLines.map(formatLogLine)
+    const durationMs = clock.nowMs() - startedAtMs
+    if (run.kind === 'success') await record.finish(tx, { resultText: run.text, logLines, durationMs })
+    const durable =
+      run.kind === 'success'
+        ? database.commit(tx, displayFunctionPath(call.path)).durable
+        : database.committer.whenDurable(tx.beginTs)
+    return {
+      outcome: async () => {
+        await durable
+        this.#record(call, 'mutation', { caller: callerOf(call.origin), startedAtMs, run, tx })
+        if (run.kind === 'success') return { kind: 'success' }
+        return { kind: 'error', message: run.error.message, logLines, durationMs }
+      },
     }
   }
 
@@ -321,7 +364,7 @@ export class FunctionService implements SyncBackend {
     }
   }
 
-  async #runMutationOnce(tx: Transaction, call: FunctionCall, early: EarlyCall): Promise<Run> {
+  async #runMutationOnce(tx: Transaction, call: Call, early: EarlyCall): Promise<Run> {
     try {
       if (call.identity.kind === 'admin' && call.identity.isReadOnly) throw new FunctionError(readOnlyMessage)
       if (this.#deps.system.isSystemPath(call.path)) return await this.#runSystemMutation(tx, call)
@@ -393,15 +436,18 @@ export class FunctionService implements SyncBackend {
   }
 
   /** Runs an action at most once. Rejects for failures of the system only. */
-  async runAction(call: FunctionCall, caller: Caller = 'SyncWorker'): Promise<CallOutcome> {
-    return this.#toOutcome(call, await this.#actions.run(call, call.isInternal === true ? 'Action' : caller))
+  async runAction(call: Call, caller: Caller = 'SyncWorker'): Promise<CallOutcome> {
+    return this.#toOutcome(
+      call,
+      await this.#actions.run(call, call.origin === undefined ? caller : callerOf(call.origin)),
+    )
   }
 
   // The way of one call
 
   async #resolve(
     tx: Transaction,
-    call: FunctionCall,
+    call: Call,
     asked: UdfType,
   ): Promise<{ readonly code: LoadedCode; readonly found: TransactionalFunction }> {
     const code = await this.#deps.registry.load(tx)
@@ -415,24 +461,13 @@ export class FunctionService implements SyncBackend {
     tx: Transaction,
     code: LoadedCode,
     found: TransactionalFunction,
-    call: FunctionCall,
+    call: Call,
     journal: string | null,
   ): FunctionHost {
-    const { database, files, deploymentName, signingKeys } = this.#deps
-    const { path, identity, requestId } = call
-    return new FunctionHost({
-      database,
-      files,
-      tx,
-      code,
-      path,
-      function: found,
-      identity,
-      requestId,
-      deploymentName,
-      signingKeys,
-      journal,
-    })
+    const { database, files, deploymentName, signingKeys, clock } = this.#deps
+    const { path, identity, requestId, origin } = call
+    const from = { identity, requestId, deploymentName, journal, signingKeys, clock, origin }
+    return new FunctionHost({ database, files, tx, code, path, function: found, ...from })
   }
 
   async #execute(

@@ -73,7 +73,7 @@ export class HttpActionService {
     route: HttpRoute,
     execute: (host: DeploymentActionHost) => Promise<ActionOutcome>,
   ): Promise<HttpCallEnd> {
-    const { clock, deploymentName, files, functionLog, functions } = this.#deps
+    const { clock, database, deploymentName, files, functionLog, functions, registry } = this.#deps
     const requestId = randomBytes(8).toString('hex')
     const identifier = `${route.method} ${route.path}`
     const startedAtMs = clock.nowMs()
@@ -86,6 +86,7 @@ export class HttpActionService {
       deploymentName,
       files,
       functions,
+      scheduling: { database, registry, clock, origin: undefined },
       onLog: (logLines: readonly LogLine[]) =>
         functionLog.recordProgress({ udfType: 'HttpAction', identifier, logLines, startedAtMs, requestId }),
     })

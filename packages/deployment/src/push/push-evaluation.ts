@@ -4,7 +4,6 @@ import { bytesToHex, type Clock, systemRandom } from '@concave/base'
 import type { Transaction } from '@concave/database'
 import {
   type AnalyzedModule,
-  type AnalyzeOutcome,
   type Analyzer,
   type EnvBundle,
   type ModuleSource,
@@ -14,6 +13,8 @@ import {
 import { canonicalModulePath } from '@concave/protocol'
 import { type AuthProvider, parseAuthConfig } from '../auth/auth-provider.ts'
 import { type ModuleRow, modules } from '../records.ts'
+import type { CronDefinition } from '../scheduler/cron-jobs.ts'
+import { readCronDefinitions } from './cron-definitions.ts'
 import { type PushedModule, type PushRequest, pushError } from './push-request.ts'
 
 /** `default.export()` of `convex.config.js` (function-runtime.md §1.10), as far as it is looked at. */
@@ -31,6 +32,7 @@ export type EvaluatedPush = {
   readonly env: EnvBundle
   readonly rows: readonly ModuleRow[]
   readonly modules: ReadonlyMap<string, AnalyzedModule>
+  readonly crons: readonly CronDefinition[]
   readonly definition: AppDefinition
   /** JSON text; undefined when the app has no schema. */
   readonly schemaText: string | undefined
@@ -66,7 +68,7 @@ export async function evaluatePush(
     definition: appDefinition.definition === null ? undefined : toModuleSource(appDefinition.definition),
   })
   const definition = readDefinition(outcome.definitionText)
-  refuseAnalyzed(outcome, definition)
+  refuseComponents(definition)
   return {
     serverVersion: appDefinition.udfServerVersion,
     codeVersion,
@@ -87,6 +89,7 @@ export async function evaluatePush(
       sourcePackageId: codeVersion,
     })),
     modules: outcome.modules,
+    crons: readCronDefinitions(outcome.modules),
     definition,
     schemaText: outcome.schemaText,
     authProviders: parseAuthConfig(outcome.authConfigText),
@@ -187,8 +190,8 @@ function readDefinition(text: string | undefined): AppDefinition {
   }
 }
 
-/** Refuses, by name, what the analysis found and this server cannot run. */
-function refuseAnalyzed(outcome: AnalyzeOutcome, definition: AppDefinition): void {
+/** Refuses, by name, an app with components. */
+function refuseComponents(definition: AppDefinition): void {
   const [component] = definition.childComponents
   if (component !== undefined) {
     throw pushError(
@@ -196,14 +199,5 @@ function refuseAnalyzed(outcome: AnalyzeOutcome, definition: AppDefinition): voi
       `This app uses the component "${component.name}", and this version of Concave does not run components yet. ` +
         'Remove it from convex/convex.config.ts and push again.',
     )
-  }
-  for (const [path, module] of outcome.modules) {
-    const [cron] = Object.keys(JSON.parse(module.cronsText ?? '{}') as object)
-    if (cron !== undefined) {
-      throw pushError(
-        'CronsNotSupported',
-        `${path} defines the cron job "${cron}", and this version of Concave does not run cron jobs yet. Remove it and push again.`,
-      )
-    }
   }
 }

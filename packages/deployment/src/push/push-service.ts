@@ -2,7 +2,7 @@
  * Deploys (cli-protocol.md §3.4–3.9): start evaluates everything and makes the schema pending, finish switches in one
  * transaction. Nothing is live in between, and a push that fails or is never finished changes nothing.
  */
-import { randomUUID } from 'node:crypto'
+import { randomInt, randomUUID } from 'node:crypto'
 import { BadRequest, type Clock, PlatformError } from '@concave/base'
 import {
   type Database,
@@ -21,6 +21,8 @@ import type { CodeRegistry } from '../functions/code-registry.ts'
 import { httpModulePath } from '../functions/http-routes.ts'
 import { deploymentLimits } from '../limits.ts'
 import { auditLog, type ModuleRow, modules, udfConfig } from '../records.ts'
+import { type CronDiff, replaceCronJobs } from '../scheduler/cron-jobs.ts'
+import { definesCrons, showCronSpecs } from './cron-definitions.ts'
 import { type EvaluatedPush, evaluatePush, evaluatePushedSchema } from './push-evaluation.ts'
 import { pushErrorPrefix, type PushRequest, pushError, refuseUnsupported } from './push-request.ts'
 
@@ -211,6 +213,8 @@ export class PushService {
     const [config] = await udfConfig.list(tx, { limit: 1 })
     const moduleDiff = await replaceModules(tx, evaluated.rows)
     const authDiff = await replaceAuthProviders(tx, evaluated.authProviders, evaluated.env.version)
+    const nowMs = this.#clock.nowMs()
+    const cronDiff = await replaceCronJobs(tx, evaluated.crons, { nowMs, newSplaySeconds: () => randomInt(3600) })
     const next = {
       serverVersion: evaluated.serverVersion,
       codeVersion: evaluated.codeVersion,
@@ -222,13 +226,14 @@ export class PushService {
     await auditLog.insert(tx, {
       action: 'push_config',
       member_id: null,
-      metadata: JSON.stringify({ message: options.message, authDiff, moduleDiff, indexDiff }),
+      metadata: JSON.stringify({ message: options.message, authDiff, moduleDiff, cronDiff, indexDiff }),
     })
     return {
       previousVersion: config?.serverVersion,
       nextVersion: next.serverVersion,
       authDiff,
       moduleDiff,
+      cronDiff,
       indexDiff,
       schemaDiff,
     }
@@ -242,6 +247,7 @@ type LiveChange = {
   readonly nextVersion: string
   readonly authDiff: AuthDiff
   readonly moduleDiff: ModuleDiff
+  readonly cronDiff: CronDiff
   readonly indexDiff: IndexDiff
   readonly schemaDiff: { readonly previous_schema: string | null; readonly next_schema: string | null } | null
 }
@@ -283,7 +289,14 @@ function toAnalysis(evaluated: EvaluatedPush): unknown {
     definition: { ...evaluated.definition, path: '' },
     schema: evaluated.schemaText === undefined ? null : (JSON.parse(evaluated.schemaText) as unknown),
     functions: Object.fromEntries(
-      [...evaluated.modules].map(([path, { functions }]) => [path, { functions, sourceMapped: null }]),
+      [...evaluated.modules].map(([path, { functions }]) => [
+        path,
+        {
+          functions,
+          sourceMapped: null,
+          ...(definesCrons(path) ? { cronSpecs: showCronSpecs(evaluated.crons) } : {}),
+        },
+      ]),
     ),
     udfConfig: { serverVersion: evaluated.serverVersion },
   }
@@ -301,7 +314,7 @@ function toDiff(change: LiveChange | undefined): unknown {
         diffType: { type: 'modify' },
         moduleDiff: change.moduleDiff,
         udfConfigDiff: isSameVersion ? null : { previous_version: previousVersion, next_version: nextVersion },
-        cronDiff: { added: [], updated: [], deleted: [] },
+        cronDiff: change.cronDiff,
         indexDiff: change.indexDiff,
         schemaDiff: change.schemaDiff,
       },

@@ -16,6 +16,7 @@ import { httpModulePath } from '../functions/http-routes.ts'
 import { deploymentLimits } from '../limits.ts'
 import { authProviders, environmentVariables } from '../records.ts'
 import { fileMutations, fileQueries } from './file-functions.ts'
+import { listScheduleFunctions } from './schedule-functions.ts'
 import { define, object, pageLimits, paginationOpts, scan, type SystemFunction } from './system-function.ts'
 
 const noArgs = z.looseObject({})
@@ -42,6 +43,7 @@ export class SystemFunctions {
     const builtIn: Readonly<Record<string, string>> = { CONVEX_CLOUD_URL: url, CONVEX_SITE_URL: siteUrl }
     this.#functions = new Map<string, SystemFunction>([
       ...fileQueries(files),
+      ...listScheduleFunctions(),
       ['_system/cli/tables', define(tablesArgs, listTables)],
       ['_system/cli/tableData', define(tableDataArgs, readTableData)],
       [

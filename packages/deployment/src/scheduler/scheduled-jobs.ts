@@ -1,0 +1,134 @@
+/**
+ * Scheduled functions: rows of `_scheduled_jobs` (function-runtime.md §8.2, database.md §10). A row is written by the
+ * transaction that schedules it. While it has to run or runs it has `nextTs`, and the index on that is the queue; a
+ * finished one has `completedTs` instead.
+ */
+import { Collection, type StoredRecord, type Transaction } from '@concave/database'
+import { canonicalFunctionPath, type FunctionPath } from '@concave/protocol'
+import { decodeValue, sizeOf, stringifyValue } from '@concave/values'
+import { hasCommitTs } from '../functions/call-values.ts'
+import { FunctionError } from '../functions/function-error.ts'
+import type { LoadedCode } from '../functions/loaded-code.ts'
+import { schedulerLimits } from './scheduler-limits.ts'
+
+export type JobState =
+  | { readonly type: 'pending' }
+  | { readonly type: 'inProgress'; readonly requestId: string; readonly executionId: string }
+  | { readonly type: 'success' }
+  | { readonly type: 'failed'; readonly error: string }
+  | { readonly type: 'canceled' }
+
+export type ScheduledJob = {
+  /** `dir/module.js:export`. */
+  readonly udfPath: string
+  /** Wire JSON text of the argument object. */
+  readonly args: string
+  readonly originalScheduledTs: bigint
+  /** When it runs or ran; moved by retries. Absent once finished. */
+  readonly nextTs?: bigint | undefined
+  readonly completedTs?: bigint | undefined
+  readonly state: JobState
+  /** Failed attempts so far. */
+  readonly attempts?: number | undefined
+}
+
+export const scheduledJobs = new Collection<ScheduledJob>('_scheduled_jobs')
+
+export type ScheduleRequest = {
+  readonly path: FunctionPath
+  /** The argument object in wire form. */
+  readonly args: unknown
+  /** Seconds since the epoch, with fraction, as the client library sends it. */
+  readonly atSeconds: unknown
+}
+
+export type ScheduleContext = {
+  readonly code: LoadedCode
+  readonly nowMs: number
+  /** The scheduled function that schedules, if one does: one that was canceled schedules nothing that runs. */
+  readonly parentJobId: string | undefined
+}
+
+/** Adds a pending job to the transaction and returns its id. Throws `FunctionError`s and the budget's errors. */
+export async function scheduleJob(
+  tx: Transaction,
+  request: ScheduleRequest,
+  context: ScheduleContext,
+): Promise<string> {
+  const scheduledTs = readScheduledTs(request.atSeconds, context.nowMs)
+  checkTarget(context.code, request.path)
+  const args = decodeValue(request.args)
+  if (hasCommitTs(args)) {
+    throw new FunctionError('Invalid arguments for `scheduler`: they hold a commit timestamp that is not known yet.')
+  }
+  tx.countScheduled(sizeOf(args))
+  const job = {
+    udfPath: canonicalFunctionPath(request.path),
+    args: stringifyValue(args),
+    originalScheduledTs: scheduledTs,
+  }
+  const parent = context.parentJobId === undefined ? null : await scheduledJobs.get(tx, context.parentJobId)
+  if (parent?.state.type === 'canceled') {
+    return await scheduledJobs.insert(tx, { ...job, ...finished({ type: 'canceled' }, context.nowMs) })
+  }
+  return await scheduledJobs.insert(tx, { ...job, state: { type: 'pending' }, nextTs: scheduledTs })
+}
+
+/** Cancels a job that has not finished; one that runs goes on, and its outcome is not recorded. */
+export async function cancelJob(tx: Transaction, id: string, nowMs: number): Promise<void> {
+  const jobId = tx.normalizeId('_scheduled_functions', id, { scope: 'private' })
+  if (jobId === null) {
+    throw new FunctionError("Invalid scheduled function ID. The ID must be an ID on the '_scheduled_functions' table.")
+  }
+  const job = await scheduledJobs.get(tx, jobId)
+  if (job !== null) await cancelStored(tx, job, nowMs)
+}
+
+export async function cancelStored(tx: Transaction, job: StoredRecord<ScheduledJob>, nowMs: number): Promise<void> {
+  if (job.nextTs === undefined) return
+  await scheduledJobs.patch(tx, job._id, finished({ type: 'canceled' }, nowMs))
+}
+
+/** The fields of a job that has come to an end. */
+export function finished(
+  state: JobState,
+  nowMs: number,
+): { readonly state: JobState; readonly nextTs: undefined; readonly completedTs: bigint } {
+  return { state, nextTs: undefined, completedTs: toTs(nowMs) }
+}
+
+/** Milliseconds as a timestamp. */
+export function toTs(ms: number): bigint {
+  return BigInt(Math.round(ms * 1000)) * 1000n
+}
+
+/** The first millisecond at or after `ts`. */
+export function toMs(ts: bigint): number {
+  return Number((ts + 999_999n) / 1_000_000n)
+}
+
+function readScheduledTs(atSeconds: unknown, nowMs: number): bigint {
+  if (typeof atSeconds !== 'number' || !Number.isFinite(atSeconds)) {
+    throw new FunctionError('Invalid arguments for `scheduler`: the time to run at must be a finite number.')
+  }
+  const atMs = atSeconds * 1000
+  const distanceMs = atMs - nowMs
+  if (Math.abs(distanceMs) > schedulerLimits.maxScheduleDistanceMs) {
+    const direction = distanceMs > 0 ? 'future' : 'past'
+    throw new FunctionError(`${atSeconds} is more than 5 years in the ${direction}`)
+  }
+  return toTs(atMs)
+}
+
+/** The function must exist now; what kind it is and whether the arguments fit shows when it runs. */
+function checkTarget(code: LoadedCode, path: FunctionPath): void {
+  const module = code.modules.get(path.module)
+  if (module === undefined) {
+    throw new FunctionError(`Attempted to schedule function at nonexistent path: ${path.module}`)
+  }
+  if (!module.functions.some(({ name }) => name === path.name)) {
+    throw new FunctionError(
+      `Attempted to schedule function, but no exported function ${path.name} found in the file: ${path.module}. Did you forget to export it?`,
+    )
+  }
+}
