@@ -1,0 +1,153 @@
+/**
+ * One deployment in one process, without a control plane: what the official command line starts for its local and
+ * anonymous modes, and test helpers of apps start by themselves. The data stands where it is told; keys are those that
+ * the instance secret makes.
+ */
+import { mkdir } from 'node:fs/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { dirname, resolve } from 'node:path'
+import { AlreadyExists, type Log, PlatformError, systemClock, systemRandom } from '@concave/base'
+import { Deployment } from '@concave/deployment'
+import { errorReply, type RunningServer, sendReply, startServer } from '@concave/http'
+import { RunnerPool } from '@concave/runtime'
+import { CommitterPool, SqliteStorage } from '@concave/storage'
+import { isAddressInUse } from '../port-range.ts'
+import { InstanceKeys } from './instance-keys.ts'
+import type { LocalBackendConfig } from './options.ts'
+
+export type LocalBackend = AsyncDisposable & {
+  /** Resolves if the storage failed and could not be opened again. */
+  readonly failed: Promise<Error>
+}
+
+/** Throws `StorageInUse`, `StorageOpenFailed`, `PortInUse`. */
+export async function startLocalBackend(config: LocalBackendConfig, log: Log): Promise<LocalBackend> {
+  await using opened = new AsyncDisposableStack()
+  const path = resolve(config.databasePath)
+  await makeFolder(dirname(path))
+  const committers = new CommitterPool({ log })
+  opened.defer(() => committers.close())
+  const runners = opened.use(await RunnerPool.start({ log }))
+  if (runners.openWalls.length > 0) {
+    log.warn({ walls: runners.openWalls }, 'User code runs without these walls on this platform.')
+  }
+  const { instance, url, siteUrl } = config
+  const deployment = await ReopenedDeployment.open(log, async () => {
+    return await Deployment.open({
+      name: instance.name,
+      url,
+      siteUrl,
+      isRedacted: false,
+      storage: new SqliteStorage({ path, pool: committers }),
+      keys: new InstanceKeys(instance),
+      runners,
+      clock: systemClock,
+      random: systemRandom,
+      log: log.child({ room: 'deployment', deployment: instance.name }),
+    })
+  })
+  // Listened to only now: whoever gets an answer knows that the data is open.
+  const servers = new AsyncDisposableStack()
+  opened.use(servers)
+  servers.use(
+    await listen(config.host, config.port, '--port', {
+      handler: (request, response) => deployment.serve(request, response, (open) => open.handleApi(request, response)),
+      onUpgrade: (request, socket, head) => {
+        deployment.current.then(
+          (open) => open.handleUpgrade(request, socket, head),
+          () => socket.destroy(),
+        )
+      },
+    }),
+  )
+  servers.use(
+    await listen(config.host, config.sitePort, '--site-proxy-port', {
+      handler: (request, response) => deployment.serve(request, response, (open) => open.handleSite(request, response)),
+    }),
+  )
+  // Sessions first: their sockets would keep the servers from draining.
+  opened.defer(() => deployment.close())
+  const running = opened.move()
+  return { failed: deployment.failed, [Symbol.asyncDispose]: async () => await running.disposeAsync() }
+}
+
+/** The deployment, opened again from storage after a failure of it, as clients expect (sessions end with 1011). */
+class ReopenedDeployment {
+  readonly failed: Promise<Error>
+  readonly #log: Log
+  readonly #open: () => Promise<Deployment>
+  readonly #fail: (error: Error) => void
+  #current: Promise<Deployment>
+  #isClosing = false
+
+  /** Throws what the first opening throws. */
+  static async open(log: Log, open: () => Promise<Deployment>): Promise<ReopenedDeployment> {
+    return new ReopenedDeployment(log, open, await open())
+  }
+
+  private constructor(log: Log, open: () => Promise<Deployment>, first: Deployment) {
+    const { promise, resolve } = Promise.withResolvers<Error>()
+    this.failed = promise
+    this.#fail = resolve
+    this.#log = log
+    this.#open = open
+    this.#current = Promise.resolve(first)
+    this.#watch(first)
+  }
+
+  get current(): Promise<Deployment> {
+    return this.#current
+  }
+
+  serve(request: IncomingMessage, response: ServerResponse, handle: (open: Deployment) => void): void {
+    this.#current.then(handle).catch(async (error: unknown) => {
+      request.resume()
+      await sendReply(response, errorReply(error, { log: this.#log, requestId: 'local-backend' }))
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true
+    await (await this.#current.catch(() => undefined))?.close()
+  }
+
+  #watch(deployment: Deployment): void {
+    void deployment.ended.then(() => {
+      if (this.#isClosing) return
+      this.#current = this.#open()
+      this.#current.then(
+        (next) => this.#watch(next),
+        (error: unknown) => this.#fail(error instanceof Error ? error : new Error(String(error))),
+      )
+    })
+  }
+}
+
+async function listen(
+  host: string,
+  port: number,
+  flag: string,
+  handlers: Pick<Parameters<typeof startServer>[0], 'handler' | 'onUpgrade'>,
+): Promise<RunningServer> {
+  try {
+    return await startServer({ host, port, ...handlers })
+  } catch (error) {
+    if (!isAddressInUse(error)) throw error
+    throw new AlreadyExists(
+      'PortInUse',
+      `Port ${port} of ${host} is in use or not allowed. Stop the program that has it, or choose another with ${flag}.`,
+      { cause: error },
+    )
+  }
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new PlatformError(500, 'StorageOpenFailed', `The folder of the database could not be made: ${why}`, {
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,126 @@
+/** What the local backend can be told, as one table: flags, checks and help come from it. */
+import { BadRequest } from '@concave/base'
+import { z } from 'zod'
+
+/** Name and secret that everybody knows: for a deployment that only this machine can reach. */
+export const developmentName = 'carnitas'
+export const developmentSecret = '4361726e697461732c206c69746572616c6c79206d65616e696e6720226c6974'
+
+const port = z.coerce.number().int('must be a whole number').min(1, 'must be from 1').max(65_535, 'must be up to 65535')
+const text = z.string().min(1, 'must not be empty')
+const ignored = text.optional()
+const origin = z
+  .string()
+  .refine((value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol), 'must be an http(s) URL')
+  .refine(
+    (value) => !URL.canParse(value) || new URL(value).pathname === '/',
+    'must have no path: clients put theirs there',
+  )
+  .transform((value) => new URL(value).origin)
+  .optional()
+
+/** name → schema, default (undefined = none), one sentence. Flags are `--name VALUE`. */
+export const localBackendOptions = {
+  port: { schema: port, default: 3210, help: 'Port of the API.' },
+  'site-proxy-port': { schema: port, default: 3211, help: 'Port of HTTP actions.' },
+  interface: { schema: text, default: '127.0.0.1', help: 'Address to listen on.' },
+  'instance-name': {
+    schema: z.string().regex(/^[A-Za-z0-9._-]+$/, 'may hold letters, digits, dots, dashes and underscores only'),
+    default: developmentName,
+    help: 'Name of the deployment; admin keys begin with it.',
+  },
+  'instance-secret': {
+    schema: z.string().regex(/^[0-9a-f]{64}$/i, 'must be 32 bytes, written as 64 hexadecimal digits'),
+    default: developmentSecret,
+    help: 'What admin keys are made with. The default is public: only for an address that only this machine reaches.',
+  },
+  'convex-origin': { schema: origin, default: undefined, help: 'Where clients reach the API, if not at its port.' },
+  'convex-site': {
+    schema: origin,
+    default: undefined,
+    help: 'Where clients reach HTTP actions, if not at their port.',
+  },
+  'local-storage': { schema: ignored, default: undefined, help: 'Taken, not used: files are not stored yet.' },
+  'sentry-identifier': { schema: ignored, default: undefined, help: 'Taken, not used: no crash is reported anywhere.' },
+  'beacon-tag': { schema: ignored, default: undefined, help: 'Taken, not used: nothing is reported anywhere.' },
+  'beacon-fields': { schema: ignored, default: undefined, help: 'Taken, not used: nothing is reported anywhere.' },
+  'control-plane-url': { schema: ignored, default: undefined, help: 'Taken, not used: only admin keys are accepted.' },
+  'control-plane-access-token': { schema: ignored, default: undefined, help: 'Taken, not used, as the one before.' },
+} as const
+
+export const defaultDatabasePath = 'convex_local_backend.sqlite3'
+
+export type Instance = { readonly name: string; readonly secret: string }
+
+export type LocalBackendConfig = {
+  readonly port: number
+  readonly sitePort: number
+  readonly host: string
+  readonly instance: Instance
+  /** Origins, without a trailing slash. */
+  readonly url: string
+  readonly siteUrl: string
+  readonly databasePath: string
+}
+
+/** Flags as parsed from the command line, by camel-cased name. Throws `InvalidOption`, naming the flag. */
+export function parseLocalBackendConfig(
+  flags: Readonly<Record<string, unknown>>,
+  databasePath: string,
+): LocalBackendConfig {
+  const values = Object.fromEntries(
+    Object.keys(localBackendOptions).map((name) => [name, read(name as OptionName, flags)]),
+  )
+  const [port, sitePort, host] = [values['port'], values['site-proxy-port'], values['interface']] as [
+    number,
+    number,
+    string,
+  ]
+  if (port === sitePort) throw invalid('site-proxy-port', sitePort, 'must differ from --port')
+  const instance = readInstance(flags)
+  if (!isLoopback(host) && instance.secret.toLowerCase() === developmentSecret) {
+    throw new BadRequest(
+      'InsecureInstanceSecret',
+      `Everybody knows the default --instance-secret, and others can reach --interface ${host}. ` +
+        'Make one of your own: openssl rand -hex 32',
+    )
+  }
+  if (databasePath === '') throw new BadRequest('InvalidOption', 'The path of the database is empty.')
+  return {
+    port,
+    sitePort,
+    host,
+    instance,
+    url: (values['convex-origin'] as string | undefined) ?? `http://127.0.0.1:${port}`,
+    siteUrl: (values['convex-site'] as string | undefined) ?? `http://127.0.0.1:${sitePort}`,
+    databasePath,
+  }
+}
+
+/** Throws `InvalidOption`, naming the flag. */
+export function readInstance(flags: Readonly<Record<string, unknown>>): Instance {
+  return { name: read('instance-name', flags), secret: read('instance-secret', flags) }
+}
+
+type OptionName = keyof typeof localBackendOptions
+
+function read<Name extends OptionName>(
+  name: Name,
+  flags: Readonly<Record<string, unknown>>,
+): z.infer<(typeof localBackendOptions)[Name]['schema']> {
+  const { schema, default: fallback } = localBackendOptions[name]
+  const flag = flags[name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())] ?? fallback
+  const parsed = schema.safeParse(flag)
+  if (!parsed.success) throw invalid(name, flag, parsed.error.issues[0]?.message ?? 'is not valid')
+  return parsed.data as z.infer<(typeof localBackendOptions)[Name]['schema']>
+}
+
+/** The secret itself is not printed. */
+function invalid(name: OptionName, value: unknown, why: string): BadRequest {
+  const shown = name === 'instance-secret' ? '' : ` ${JSON.stringify(value)}`
+  return new BadRequest('InvalidOption', `--${name}${shown} ${why}.`)
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\./.test(host)
+}
