@@ -54,17 +54,19 @@ function launch(...args: string[]): RunningChild {
 
 const instance = ['--instance-name', 'calm-otter', '--instance-secret', secret]
 const serveArgs = (database: string): string[] => [
-  ...['--port', String(port), '--site-proxy-port', String(sitePort), ...instance],
-  ...[
-    '--local-storage',
-    join(folder, 'files'),
-    '--sentry-identifier',
-    'x',
-    '--beacon-tag',
-    'x',
-    '--beacon-fields',
-    '{}',
-  ],
+  '--port',
+  String(port),
+  '--site-proxy-port',
+  String(sitePort),
+  ...instance,
+  '--local-storage',
+  join(folder, 'files'),
+  '--sentry-identifier',
+  'x',
+  '--beacon-tag',
+  'x',
+  '--beacon-fields',
+  '{}',
   join(folder, database),
 ]
 
@@ -91,17 +93,17 @@ describe('the launcher', () => {
 
   test.each([
     [['--port', 'x'], '--port "x"'],
-    [['--port', '70000'], '--port "70000" must be up to 65535'],
-    [['--port', '3210', '--site-proxy-port', '3210'], '--site-proxy-port 3210 must differ'],
-    [['--instance-name', 'a|b'], '--instance-name "a|b" may hold letters'],
-    [['--instance-secret', 'abc'], '--instance-secret must be 32 bytes'],
-    [['--convex-origin', 'ftp://x'], '--convex-origin "ftp://x" must be an http(s) URL'],
+    [['--port', '70000'], '--port "70000": must be up to 65535'],
+    [['--port', '3210', '--site-proxy-port', '3210'], '--site-proxy-port 3210: must differ'],
+    [['--instance-name', 'a|b'], '--instance-name "a|b": may hold letters'],
+    [['--instance-secret', 'abc'], '--instance-secret: must be 32 bytes'],
+    [['--convex-origin', 'ftp://x'], '--convex-origin "ftp://x": must be an http(s) URL'],
     [['--convex-site', 'http://x.test/path'], 'must have no path'],
     [['--interface', '0.0.0.0'], 'InsecureInstanceSecret: Everybody knows'],
     [['--no-such-flag'], 'unknown option'],
     [['a', 'b'], 'too many arguments'],
     [['keygen', 'admin-key'], "required option '--instance-name <value>'"],
-    [['keygen', 'admin-key', '--instance-name', 'a', '--instance-secret', '00'], '--instance-secret must be 32 bytes'],
+    [['keygen', 'admin-key', '--instance-name', 'a', '--instance-secret', '00'], '--instance-secret: must be 32 bytes'],
   ])('ends with code 2 for %j', async (args, says) => {
     const { code, stderr } = await finish(launch(...args))
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(says) })

@@ -87,16 +87,25 @@ async function layDashboard(folder: string, version: string): Promise<void> {
   await writeFile(config, JSON.stringify({ version }))
 }
 
+/** Undefined: the command line would not understand the file either. */
+function readVersion(config: string): string | undefined {
+  try {
+    return (JSON.parse(config) as Partial<LocalConfig>).backendVersion
+  } catch {
+    return undefined
+  }
+}
+
 async function prepareProject(projectDir: string, version: string): Promise<string> {
   const folder = join(projectDir, '.convex', 'local', 'default')
   const path = join(folder, 'config.json')
   const existing = await readFile(path, 'utf8').catch(ignoreMissing)
   if (existing !== undefined) {
-    const { backendVersion } = JSON.parse(existing) as Partial<LocalConfig>
+    const backendVersion = readVersion(existing)
     if (backendVersion === version) return folder
     throw new AlreadyExists(
       'LocalDeploymentExists',
-      `${path} is the local deployment of another backend (${String(backendVersion)}). Its data can't be read here: ` +
+      `${path} is the local deployment of another backend (${backendVersion ?? 'unknown'}). Its data can't be read here: ` +
         `export it with npx convex export, remove ${folder}, and install again.`,
     )
   }

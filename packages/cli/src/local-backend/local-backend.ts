@@ -13,6 +13,7 @@ import { RunnerPool } from '@concave/runtime'
 import { CommitterPool, SqliteStorage } from '@concave/storage'
 import { isAddressInUse } from '../port-range.ts'
 import { InstanceKeys } from './instance-keys.ts'
+import { KeptOpen } from './kept-open.ts'
 import type { LocalBackendConfig } from './options.ts'
 
 export type LocalBackend = AsyncDisposable & {
@@ -32,7 +33,7 @@ export async function startLocalBackend(config: LocalBackendConfig, log: Log): P
     log.warn({ walls: runners.openWalls }, 'User code runs without these walls on this platform.')
   }
   const { instance, url, siteUrl } = config
-  const deployment = await ReopenedDeployment.open(log, async () => {
+  const deployment = await KeptOpen.start(async () => {
     return await Deployment.open({
       name: instance.name,
       url,
@@ -46,12 +47,18 @@ export async function startLocalBackend(config: LocalBackendConfig, log: Log): P
       log: log.child({ room: 'deployment', deployment: instance.name }),
     })
   })
+  const serve = (request: IncomingMessage, response: ServerResponse, handle: (open: Deployment) => void): void => {
+    deployment.current.then(handle).catch(async (error: unknown) => {
+      request.resume()
+      await sendReply(response, errorReply(error, { log, requestId: 'local-backend' }))
+    })
+  }
   // Listened to only now: whoever gets an answer knows that the data is open.
   const servers = new AsyncDisposableStack()
   opened.use(servers)
   servers.use(
     await listen(config.host, config.port, '--port', {
-      handler: (request, response) => deployment.serve(request, response, (open) => open.handleApi(request, response)),
+      handler: (request, response) => serve(request, response, (open) => open.handleApi(request, response)),
       onUpgrade: (request, socket, head) => {
         deployment.current.then(
           (open) => open.handleUpgrade(request, socket, head),
@@ -62,65 +69,13 @@ export async function startLocalBackend(config: LocalBackendConfig, log: Log): P
   )
   servers.use(
     await listen(config.host, config.sitePort, '--site-proxy-port', {
-      handler: (request, response) => deployment.serve(request, response, (open) => open.handleSite(request, response)),
+      handler: (request, response) => serve(request, response, (open) => open.handleSite(request, response)),
     }),
   )
   // Sessions first: their sockets would keep the servers from draining.
   opened.defer(() => deployment.close())
   const running = opened.move()
   return { failed: deployment.failed, [Symbol.asyncDispose]: async () => await running.disposeAsync() }
-}
-
-/** The deployment, opened again from storage after a failure of it, as clients expect (sessions end with 1011). */
-class ReopenedDeployment {
-  readonly failed: Promise<Error>
-  readonly #log: Log
-  readonly #open: () => Promise<Deployment>
-  readonly #fail: (error: Error) => void
-  #current: Promise<Deployment>
-  #isClosing = false
-
-  /** Throws what the first opening throws. */
-  static async open(log: Log, open: () => Promise<Deployment>): Promise<ReopenedDeployment> {
-    return new ReopenedDeployment(log, open, await open())
-  }
-
-  private constructor(log: Log, open: () => Promise<Deployment>, first: Deployment) {
-    const { promise, resolve } = Promise.withResolvers<Error>()
-    this.failed = promise
-    this.#fail = resolve
-    this.#log = log
-    this.#open = open
-    this.#current = Promise.resolve(first)
-    this.#watch(first)
-  }
-
-  get current(): Promise<Deployment> {
-    return this.#current
-  }
-
-  serve(request: IncomingMessage, response: ServerResponse, handle: (open: Deployment) => void): void {
-    this.#current.then(handle).catch(async (error: unknown) => {
-      request.resume()
-      await sendReply(response, errorReply(error, { log: this.#log, requestId: 'local-backend' }))
-    })
-  }
-
-  async close(): Promise<void> {
-    this.#isClosing = true
-    await (await this.#current.catch(() => undefined))?.close()
-  }
-
-  #watch(deployment: Deployment): void {
-    void deployment.ended.then(() => {
-      if (this.#isClosing) return
-      this.#current = this.#open()
-      this.#current.then(
-        (next) => this.#watch(next),
-        (error: unknown) => this.#fail(error instanceof Error ? error : new Error(String(error))),
-      )
-    })
-  }
 }
 
 async function listen(

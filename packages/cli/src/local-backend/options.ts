@@ -1,6 +1,9 @@
 /** What the local backend can be told, as one table: flags, checks and help come from it. */
+import { isIPv4 } from 'node:net'
 import { BadRequest } from '@concave/base'
 import { z } from 'zod'
+import { readOption } from '../options.ts'
+import { publicHost } from '../public-host.ts'
 
 /** Name and secret that everybody knows: for a deployment that only this machine can reach. */
 export const developmentName = 'carnitas'
@@ -8,7 +11,7 @@ export const developmentSecret = '4361726e697461732c206c69746572616c6c79206d6561
 
 const port = z.coerce.number().int('must be a whole number').min(1, 'must be from 1').max(65_535, 'must be up to 65535')
 const text = z.string().min(1, 'must not be empty')
-const ignored = text.optional()
+const ignored = z.string().optional()
 const origin = z
   .string()
   .refine((value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol), 'must be an http(s) URL')
@@ -32,6 +35,7 @@ export const localBackendOptions = {
   'instance-secret': {
     schema: z.string().regex(/^[0-9a-f]{64}$/i, 'must be 32 bytes, written as 64 hexadecimal digits'),
     default: developmentSecret,
+    isSecret: true,
     help: 'What admin keys are made with. The default is public: only for an address that only this machine reaches.',
   },
   'convex-origin': { schema: origin, default: undefined, help: 'Where clients reach the API, if not at its port.' },
@@ -68,15 +72,12 @@ export function parseLocalBackendConfig(
   flags: Readonly<Record<string, unknown>>,
   databasePath: string,
 ): LocalBackendConfig {
-  const values = Object.fromEntries(
-    Object.keys(localBackendOptions).map((name) => [name, read(name as OptionName, flags)]),
-  )
-  const [port, sitePort, host] = [values['port'], values['site-proxy-port'], values['interface']] as [
-    number,
-    number,
-    string,
-  ]
-  if (port === sitePort) throw invalid('site-proxy-port', sitePort, 'must differ from --port')
+  const port = read('port', flags)
+  const sitePort = read('site-proxy-port', flags)
+  const host = read('interface', flags)
+  if (port === sitePort) {
+    throw new BadRequest('InvalidOption', `--site-proxy-port ${sitePort}: must differ from --port`)
+  }
   const instance = readInstance(flags)
   if (!isLoopback(host) && instance.secret.toLowerCase() === developmentSecret) {
     throw new BadRequest(
@@ -91,8 +92,8 @@ export function parseLocalBackendConfig(
     sitePort,
     host,
     instance,
-    url: (values['convex-origin'] as string | undefined) ?? `http://127.0.0.1:${port}`,
-    siteUrl: (values['convex-site'] as string | undefined) ?? `http://127.0.0.1:${sitePort}`,
+    url: read('convex-origin', flags) ?? `http://${publicHost(host)}:${port}`,
+    siteUrl: read('convex-site', flags) ?? `http://${publicHost(host)}:${sitePort}`,
     databasePath,
   }
 }
@@ -102,25 +103,13 @@ export function readInstance(flags: Readonly<Record<string, unknown>>): Instance
   return { name: read('instance-name', flags), secret: read('instance-secret', flags) }
 }
 
-type OptionName = keyof typeof localBackendOptions
-
-function read<Name extends OptionName>(
+function read<Name extends keyof typeof localBackendOptions>(
   name: Name,
   flags: Readonly<Record<string, unknown>>,
 ): z.infer<(typeof localBackendOptions)[Name]['schema']> {
-  const { schema, default: fallback } = localBackendOptions[name]
-  const flag = flags[name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())] ?? fallback
-  const parsed = schema.safeParse(flag)
-  if (!parsed.success) throw invalid(name, flag, parsed.error.issues[0]?.message ?? 'is not valid')
-  return parsed.data as z.infer<(typeof localBackendOptions)[Name]['schema']>
-}
-
-/** The secret itself is not printed. */
-function invalid(name: OptionName, value: unknown, why: string): BadRequest {
-  const shown = name === 'instance-secret' ? '' : ` ${JSON.stringify(value)}`
-  return new BadRequest('InvalidOption', `--${name}${shown} ${why}.`)
+  return readOption(localBackendOptions, name, flags)
 }
 
 function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\./.test(host)
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }
