@@ -1,6 +1,6 @@
 // The launcher in the shape of the official local backend: as a program, and as what the official command line starts
 // in its anonymous and local modes. Nothing but loopback is reachable for either.
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -19,6 +19,7 @@ import {
 } from '@concave/testing'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { fixtureFolder } from './fixtures.ts'
+import { upload } from './files-api.ts'
 import { mutation, post, query } from './http-calls.ts'
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
@@ -126,6 +127,9 @@ describe('the launcher', () => {
     const elsewhere = ['--port', String(port + 2), '--site-proxy-port', String(port + 3)]
     const sameData = await finish(launch(...elsewhere, join(folder, 'used.sqlite3')))
     expect(sameData).toMatchObject({ code: 1, stderr: expect.stringContaining('StorageInUse: The data at') })
+    const ownDatabase = join(folder, 'free.sqlite3')
+    const sameFiles = await finish(launch(...elsewhere, '--local-storage', join(folder, 'files'), ownDatabase))
+    expect(sameFiles).toMatchObject({ code: 1, stderr: expect.stringContaining(`StorageInUse: The data at ${folder}`) })
     const samePort = await finish(launch('--port', String(port), '--site-proxy-port', String(port + 3), 'free.sqlite3'))
     expect(samePort).toMatchObject({ code: 1, stderr: expect.stringContaining(`PortInUse: Port ${port} of 127.0.0.1`) })
     const foreign = new DatabaseSync(join(folder, 'foreign.sqlite3'))
@@ -146,9 +150,18 @@ describe('the launcher', () => {
     await cli.succeed('dev', '--once', '--typecheck', 'disable')
     expect(await mutation(url, 'counters:add', { name: 'kept', amount: 3 })).toBe(3)
     expect(await child.stop('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' })
-    await serve('killed.sqlite3')
+    const restarted = await serve('killed.sqlite3')
     expect(await query(url, 'counters:read', { name: 'kept' })).toBe(3)
     expect(await readTables(key)).toBe(200)
+
+    await using filesApp = await openAppFolder({ from: fixtureFolder('files') })
+    await (await openCli(filesApp, selfHostedAccess(url, key))).succeed('dev', '--once', '--typecheck', 'disable')
+    const { body } = await upload((await mutation(url, 'files:uploadUrl')) as string, 'kept too')
+    expect(await restarted.stop('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' })
+    await serve('killed.sqlite3')
+    const fileUrl = (await query(url, 'files:url', { id: body.storageId })) as string
+    expect(await (await fetch(fileUrl)).text()).toBe('kept too')
+    expect((await readdir(join(folder, 'files'), { recursive: true })).length).toBeGreaterThan(1)
   })
 })
 

@@ -5,12 +5,13 @@
  */
 import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { AlreadyExists, type Log, PlatformError, systemClock, systemRandom } from '@concave/base'
+import { DiskBlobs } from '@concave/blobs'
 import { Deployment } from '@concave/deployment'
 import { errorReply, type RunningServer, sendReply, startServer } from '@concave/http'
 import { RunnerPool } from '@concave/runtime'
-import { CommitterPool, SqliteStorage } from '@concave/storage'
+import { CommitterPool, DataLock, SqliteStorage } from '@concave/storage'
 import { isAddressInUse } from '../port-range.ts'
 import { InstanceKeys } from './instance-keys.ts'
 import { KeptOpen } from './kept-open.ts'
@@ -25,7 +26,12 @@ export type LocalBackend = AsyncDisposable & {
 export async function startLocalBackend(config: LocalBackendConfig, log: Log): Promise<LocalBackend> {
   await using opened = new AsyncDisposableStack()
   const path = resolve(config.databasePath)
+  const filesFolder = join(resolve(config.storageFolder), 'files')
   await makeFolder(dirname(path))
+  await makeFolder(dirname(filesFolder))
+  // Opening it throws away what is half written, so nobody else may be writing there.
+  const filesLock = DataLock.acquire(filesFolder)
+  opened.defer(() => filesLock.release())
   const committers = new CommitterPool({ log })
   opened.defer(() => committers.close())
   const runners = opened.use(await RunnerPool.start({ log }))
@@ -40,6 +46,7 @@ export async function startLocalBackend(config: LocalBackendConfig, log: Log): P
       siteUrl,
       isRedacted: false,
       storage: new SqliteStorage({ path, pool: committers }),
+      blobs: await DiskBlobs.open({ folder: filesFolder }),
       keys: new InstanceKeys(instance),
       runners,
       clock: systemClock,
@@ -47,6 +54,8 @@ export async function startLocalBackend(config: LocalBackendConfig, log: Log): P
       log: log.child({ room: 'deployment', deployment: instance.name }),
     })
   })
+  // Whatever else fails below, the data is closed.
+  opened.defer(() => deployment.close())
   const serve = (request: IncomingMessage, response: ServerResponse, handle: (open: Deployment) => void): void => {
     deployment.current.then(handle).catch(async (error: unknown) => {
       request.resume()
@@ -101,7 +110,7 @@ async function makeFolder(folder: string): Promise<void> {
     await mkdir(folder, { recursive: true, mode: 0o700 })
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
-    throw new PlatformError(500, 'StorageOpenFailed', `The folder of the database could not be made: ${why}`, {
+    throw new PlatformError(500, 'StorageOpenFailed', `The folder ${folder} could not be made: ${why}`, {
       cause: error,
     })
   }

@@ -44,7 +44,11 @@ export const localBackendOptions = {
     default: undefined,
     help: 'Where clients reach HTTP actions, if not at their port.',
   },
-  'local-storage': { schema: ignored, default: undefined, help: 'Taken, not used: files are not stored yet.' },
+  'local-storage': {
+    schema: text,
+    default: 'convex_local_storage',
+    help: 'Folder of stored files. Created if missing.',
+  },
   'sentry-identifier': { schema: ignored, default: undefined, help: 'Taken, not used: no crash is reported anywhere.' },
   'beacon-tag': { schema: ignored, default: undefined, help: 'Taken, not used: nothing is reported anywhere.' },
   'beacon-fields': { schema: ignored, default: undefined, help: 'Taken, not used: nothing is reported anywhere.' },
@@ -65,6 +69,7 @@ export type LocalBackendConfig = {
   readonly url: string
   readonly siteUrl: string
   readonly databasePath: string
+  readonly storageFolder: string
 }
 
 /** Flags as parsed from the command line, by camel-cased name. Throws `InvalidOption`, naming the flag. */
@@ -95,6 +100,7 @@ export function parseLocalBackendConfig(
     url: read('convex-origin', flags) ?? `http://${publicHost(host)}:${port}`,
     siteUrl: read('convex-site', flags) ?? `http://${publicHost(host)}:${sitePort}`,
     databasePath,
+    storageFolder: read('local-storage', flags),
   }
 }
 
