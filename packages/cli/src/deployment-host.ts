@@ -15,6 +15,7 @@ import { type CommitterPool, SqliteStorage } from '@concave/storage'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { readDeploymentState, writeDeploymentState } from './deployment-state.ts'
 import { type ListeningPair, type PortPair, PortRange } from './port-range.ts'
+import { publicHost } from './public-host.ts'
 import { WakeTimes } from './wake-times.ts'
 
 /** `deployment.json` in a deployment's folder. */
@@ -310,12 +311,6 @@ export class DeploymentHost implements Provisioner {
     const host = publicHost(this.#host)
     return { url: `http://${host}:${ports.api}`, siteUrl: `http://${host}:${ports.site}` }
   }
-}
-
-/** The host to put into URLs: a wildcard address cannot be called. */
-export function publicHost(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return '127.0.0.1'
-  return host.includes(':') ? `[${host}]` : host
 }
 
 function ignoreMissing(error: unknown): undefined {

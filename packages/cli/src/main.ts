@@ -1,7 +1,9 @@
 /** The operator's command. `serve` runs the platform; the others act on its data directory. */
+import { homedir } from 'node:os'
 import { PlatformError } from '@concave/base'
 import { Command } from 'commander'
 import { createAdminKey } from './admin-key.ts'
+import { installLocalBackend, localBackendVersion } from './local-backend/install.ts'
 import { serveOptions } from './options.ts'
 import { runServe } from './serve.ts'
 
@@ -24,6 +26,19 @@ program
   .description('Create a key and print it. It is shown once.')
   .action(async (deployment: string, flags: { readOnly: boolean; data?: string }) => {
     console.log(await createAdminKey({ deployment, isReadOnly: flags.readOnly, dataDir: flags.data }))
+  })
+
+program
+  .command('local-backend')
+  .description('The local backend of the `convex` command line: one deployment per app folder, no control plane.')
+  .command('install')
+  .option('--project <dir>', 'Also set up the local deployment of the app in this folder, with a secret of its own.')
+  .option('--as <version>', 'Version by which the command line knows it.', localBackendVersion)
+  .description("Lay it into the command line's cache of backends.")
+  .action(async (flags: { project?: string; as: string }) => {
+    const provisionHost = process.env['CONVEX_PROVISION_HOST']
+    const options = { projectDir: flags.project, version: flags.as, home: homedir(), provisionHost }
+    console.log(await installLocalBackend(options))
   })
 
 try {

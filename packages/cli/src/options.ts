@@ -65,17 +65,32 @@ export function allowsPrivateFetch({ host, privateFetch }: Pick<ServeConfig, 'ho
   return host === 'localhost' || host === '::1' || /^127(\.\d+){3}$/.test(host)
 }
 
-type OptionName = keyof typeof serveOptions
-
-function read<Name extends OptionName>(
+function read<Name extends keyof typeof serveOptions>(
   name: Name,
   flags: Readonly<Record<string, unknown>>,
 ): z.infer<(typeof serveOptions)[Name]['schema']> {
-  const flag = flags[name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())] ?? serveOptions[name].default
-  const parsed = serveOptions[name].schema.safeParse(flag)
+  return readOption(serveOptions, name, flags)
+}
+
+export type OptionTable = Readonly<
+  Record<
+    string,
+    { readonly schema: z.ZodType; readonly default: unknown; readonly help: string; readonly isSecret?: boolean }
+  >
+>
+
+/** One option of a table. `flags` are named as commander does, in camel case. Throws `InvalidOption`, naming the flag. */
+export function readOption<Table extends OptionTable, Name extends keyof Table & string>(
+  table: Table,
+  name: Name,
+  flags: Readonly<Record<string, unknown>>,
+): z.infer<Table[Name]['schema']> {
+  const { schema, default: fallback, isSecret } = table[name] as Table[Name]
+  const flag = flags[name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())] ?? fallback
+  const parsed = schema.safeParse(flag)
   if (!parsed.success) {
-    const reason = parsed.error.issues[0]?.message ?? 'not valid'
-    throw new BadRequest('InvalidOption', `--${name} ${JSON.stringify(flag)}: ${reason}`)
+    const shown = isSecret === true ? '' : ` ${JSON.stringify(flag)}`
+    throw new BadRequest('InvalidOption', `--${name}${shown}: ${parsed.error.issues[0]?.message ?? 'not valid'}`)
   }
-  return parsed.data as z.infer<(typeof serveOptions)[Name]['schema']>
+  return parsed.data as z.infer<Table[Name]['schema']>
 }

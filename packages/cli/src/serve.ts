@@ -3,11 +3,11 @@ import { chmod, writeFile } from 'node:fs/promises'
 import { AlreadyExists, BadRequest, createLog } from '@concave/base'
 import type { Bootstrap } from '@concave/control-plane'
 import { type NodeHandler, type RunningServer as HttpServer, startServer } from '@concave/http'
-import { publicHost } from './deployment-host.ts'
 import { type OperatorCommand, startOperatorSocket } from './operator-socket.ts'
 import { parseServeConfig, type ServeConfig } from './options.ts'
 import { startPlatform } from './platform.ts'
 import { isAddressInUse } from './port-range.ts'
+import { publicHost } from './public-host.ts'
 
 export type RunningServer = {
   /** The control plane's origin, without a trailing slash. */

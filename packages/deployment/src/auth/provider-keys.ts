@@ -7,12 +7,12 @@ import { BadRequest, type Clock, type Log, PlatformError } from '@concave/base'
 import { z } from 'zod'
 import { type AuthProvider, isCustomJwt, isSameIssuer, issuerOf, withoutSlash } from './auth-provider.ts'
 import { DocumentUnavailable, type FetchDiscovery, readDataUrl } from './fetch-document.ts'
-import { findKey, parseKeySet, type VerificationKey } from './json-web-keys.ts'
+import { type CryptoKey, findKey, type KeySet, parseKeySet } from './json-web-keys.ts'
 import type { DecodedToken } from './json-web-token.ts'
 import { authLimits } from './limits.ts'
 
-type KeySet = {
-  keys: readonly VerificationKey[]
+type KeptKeys = {
+  keys: KeySet | undefined
   /** When `keys` came; undefined before the first time. */
   fetchedAtMs: number | undefined
   /** How the last attempt ended, and when. */
@@ -29,7 +29,7 @@ export class ProviderKeys {
   readonly #clock: Clock
   readonly #log: Log
   /** By where the keys come from. In order of first use. */
-  readonly #sets = new Map<string, KeySet>()
+  readonly #sets = new Map<string, KeptKeys>()
 
   constructor(deps: { readonly fetchDiscovery: FetchDiscovery; readonly clock: Clock; readonly log: Log }) {
     this.#fetchDiscovery = deps.fetchDiscovery
@@ -38,50 +38,56 @@ export class ProviderKeys {
   }
 
   /** Undefined: the provider has no such key. Throws `AuthProviderDiscoveryFailed` if its keys can't be had. */
-  async find(provider: AuthProvider, token: DecodedToken): Promise<VerificationKey | undefined> {
+  async find(provider: AuthProvider, token: DecodedToken): Promise<CryptoKey | undefined> {
     const set = this.#setOf(provider)
     if (!this.#isFresh(set) && this.#mayTry(set)) await this.#refresh(provider, set)
     this.#requireKeys(set)
-    const known = findKey(set.keys, token)
+    const known = await findIn(set, token)
     if (known !== undefined || !this.#mayTry(set)) return known
     await this.#refresh(provider, set)
-    return findKey(set.keys, token)
+    return await findIn(set, token)
   }
 
-  #setOf(provider: AuthProvider): KeySet {
+  #setOf(provider: AuthProvider): KeptKeys {
     const source = isCustomJwt(provider) ? `jwks ${provider.jwks}` : `oidc ${provider.domain}`
     const known = this.#sets.get(source)
     if (known !== undefined) return known
-    const set = { keys: [], fetchedAtMs: undefined, triedAtMs: undefined, failure: undefined, loading: undefined }
+    const set = {
+      keys: undefined,
+      fetchedAtMs: undefined,
+      triedAtMs: undefined,
+      failure: undefined,
+      loading: undefined,
+    }
     this.#sets.set(source, set)
     const oldest = this.#sets.keys().next().value
     if (this.#sets.size > authLimits.maxKeptKeySets && oldest !== undefined) this.#sets.delete(oldest)
     return set
   }
 
-  #isFresh({ fetchedAtMs }: KeySet): boolean {
+  #isFresh({ fetchedAtMs }: KeptKeys): boolean {
     return fetchedAtMs !== undefined && this.#clock.monotonicMs() - fetchedAtMs < authLimits.maxKeyAgeMs
   }
 
-  #mayTry({ triedAtMs, fetchedAtMs, loading }: KeySet): boolean {
+  #mayTry({ triedAtMs, fetchedAtMs, loading }: KeptKeys): boolean {
     if (triedAtMs === undefined || loading !== undefined) return true
     const pauseMs = fetchedAtMs === undefined ? authLimits.retryMs : authLimits.minRefreshMs
     return this.#clock.monotonicMs() - triedAtMs >= pauseMs
   }
 
-  #requireKeys({ fetchedAtMs, failure }: KeySet): void {
+  #requireKeys({ fetchedAtMs, failure }: KeptKeys): void {
     const isUsable = fetchedAtMs !== undefined && this.#clock.monotonicMs() - fetchedAtMs < authLimits.maxStaleKeyAgeMs
     if (!isUsable && failure !== undefined) throw failure
   }
 
-  async #refresh(provider: AuthProvider, set: KeySet): Promise<void> {
+  async #refresh(provider: AuthProvider, set: KeptKeys): Promise<void> {
     set.loading ??= this.#load(provider, set).finally(() => {
       set.loading = undefined
     })
     await set.loading
   }
 
-  async #load(provider: AuthProvider, set: KeySet): Promise<void> {
+  async #load(provider: AuthProvider, set: KeptKeys): Promise<void> {
     try {
       set.keys = await this.#fetchKeys(provider)
       set.fetchedAtMs = this.#clock.monotonicMs()
@@ -95,7 +101,7 @@ export class ProviderKeys {
     }
   }
 
-  async #fetchKeys(provider: AuthProvider): Promise<readonly VerificationKey[]> {
+  async #fetchKeys(provider: AuthProvider): Promise<KeySet> {
     if (!isCustomJwt(provider)) {
       const { text } = await this.#fetch(provider, await this.#discover(provider.domain, provider))
       return readKeys(provider, text)
@@ -137,7 +143,11 @@ export class ProviderKeys {
   }
 }
 
-function readKeys(provider: AuthProvider, text: string | undefined): readonly VerificationKey[] {
+async function findIn({ keys }: KeptKeys, token: DecodedToken): Promise<CryptoKey | undefined> {
+  return keys === undefined ? undefined : await findKey(keys, token)
+}
+
+function readKeys(provider: AuthProvider, text: string | undefined): KeySet {
   const keys = parseKeySet(parseDocument(text))
   if (keys === undefined) throw failed(provider, 'its keys are not a JSON Web Key Set')
   return keys

@@ -2,10 +2,11 @@
  * The deployment's own key and the JWTs that mutations sign with it (function-runtime.md §2.6). The key is made when the
  * first token is asked for, in a transaction of its own: a token outlives a mutation that fails.
  */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto'
 import type { Clock } from '@concave/base'
 import type { Database } from '@concave/database'
 import { CatchableError } from '@concave/runtime'
+import { SignJWT } from 'jose'
 import { z } from 'zod'
 import { type SigningKeyRow, signingKeys } from '../records.ts'
 import { authLimits } from './limits.ts'
@@ -64,11 +65,9 @@ export class SigningKeys {
   async sign({ claims, expiresInSeconds }: JwtRequest): Promise<string> {
     const { keyId, privateKey } = await this.#get()
     const iat = Math.floor(this.#clock.nowMs() / 1000)
-    const header = { alg: 'ES256', typ: 'JWT', kid: keyId }
-    const payload = { ...claims, iss: this.#issuer, iat, exp: iat + expiresInSeconds }
-    const signed = `${encode(header)}.${encode(payload)}`
-    const signature = sign('sha256', Buffer.from(signed), { key: privateKey, dsaEncoding: 'ieee-p1363' })
-    return `${signed}.${signature.toString('base64url')}`
+    return await new SignJWT({ ...claims, iss: this.#issuer, iat, exp: iat + expiresInSeconds })
+      .setProtectedHeader({ alg: 'ES256', typ: 'JWT', kid: keyId })
+      .sign(privateKey)
   }
 
   /** The JSON Web Key Set by which anybody can check the tokens (RFC 7517 §5). Empty until the first was signed. */
@@ -101,8 +100,4 @@ export class SigningKeys {
     })
     return { keyId: value.keyId, privateKey: createPrivateKey(value.privateKey) }
   }
-}
-
-function encode(json: unknown): string {
-  return Buffer.from(JSON.stringify(json)).toString('base64url')
 }

@@ -86,7 +86,9 @@ export function openForReading(path: string, options: ConnectionOptions): Databa
 function createTables(path: string, database: DatabaseSync, generation: string): void {
   const found = pragma(database, 'user_version')
   if (found === formatVersion && pragma(database, 'application_id') === applicationId) return
-  if (found !== 0 || pragma(database, 'application_id') !== 0) {
+  // Some other program's database may carry neither number.
+  const isEmpty = database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined
+  if (found !== 0 || pragma(database, 'application_id') !== 0 || !isEmpty) {
     throw new Error(`${path} is not a deployment's data in format ${formatVersion}.`)
   }
   database.exec('BEGIN IMMEDIATE')

@@ -87,14 +87,17 @@ describe('sqlite storage', () => {
     await storage.close()
   })
 
-  test('refuses a file that is not its own, and a folder that is not there', async () => {
+  test.each(['PRAGMA user_version = 7', ''])('refuses a file that is not its own (%j)', async (mark) => {
     const other = new DatabaseSync(path)
-    other.exec('PRAGMA user_version = 7; CREATE TABLE notes (text)')
+    other.exec(`${mark}; CREATE TABLE notes (text)`)
     other.close()
     await expect(new SqliteStorage({ path }).open()).rejects.toMatchObject({
       code: 'StorageOpenFailed',
       cause: { message: expect.stringContaining('not a deployment') },
     })
+  })
+
+  test('refuses a folder that is not there', async () => {
     const nowhere = new SqliteStorage({ path: join(folder, 'missing', 'data.sqlite') })
     await expect(nowhere.open()).rejects.toMatchObject({ code: 'StorageOpenFailed' })
   })
