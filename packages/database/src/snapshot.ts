@@ -7,6 +7,7 @@ import type {
   GetResult,
   IndexId,
   KeyRange,
+  KeysResult,
   ReadOp,
   ScanResult,
   ScanRow,
@@ -34,6 +35,10 @@ export interface Snapshot {
   ): Promise<ScanResult>
   /** The same in internal id order; the key of a row is its internal id. */
   scanDocuments(tablet: Tablet, range: KeyRange, order: Order, limit: number, maxBytes: number): Promise<ScanResult>
+  /** The first `limit` keys of an index range, ascending, without their documents. */
+  scanKeys(index: IndexId, range: KeyRange, limit: number): Promise<KeysResult>
+  /** How many entries an index range has. */
+  countKeys(index: IndexId, range: KeyRange): Promise<number>
 }
 
 type Scan = Extract<ReadOp, { kind: 'scanIndex' | 'scanDocuments' }>
@@ -97,6 +102,67 @@ export class OverlaidSnapshot implements Snapshot {
     maxBytes: number,
   ): Promise<ScanResult> {
     return this.#scan({ kind: 'scanDocuments', tablet, range, order, limit, maxBytes })
+  }
+
+  async scanKeys(index: IndexId, range: KeyRange, limit: number): Promise<KeysResult> {
+    assert(limit > 0, 'A page has at least one row.')
+    return this.#inWindow(async (window) => {
+      const keys: Uint8Array[] = []
+      let rest = range
+      for (;;) {
+        const page = await this.#readKeys(window.base, { kind: 'scanKeys', index, range: rest, limit })
+        const last = page.keys.at(-1)
+        const parts = page.exhausted || last === undefined ? undefined : splitAfter(rest, last, 'asc')
+        keys.push(...this.#mergeKeys(index, parts?.seen ?? rest, page.keys, window))
+        const exhausted = parts === undefined
+        if (keys.length > limit) return { kind: 'keys', keys: keys.slice(0, limit), exhausted: false }
+        if (exhausted || keys.length === limit) return { kind: 'keys', keys, exhausted }
+        rest = parts.rest
+      }
+    })
+  }
+
+  async countKeys(index: IndexId, range: KeyRange): Promise<number> {
+    return this.#inWindow(async (window) => {
+      const changes = [...this.#overlay.entries(index, range, 'asc', window)]
+      const [counted, ...found] = await this.#storage.read(window.base, [
+        { kind: 'countKeys', index, range },
+        ...changes.map(
+          ({ key }): ReadOp => ({ kind: 'scanKeys', index, range: { from: key, to: keyAfter(key) }, limit: 1 }),
+        ),
+      ])
+      assert(counted?.kind === 'count', 'Storage answers what was asked.')
+      let { count } = counted
+      for (const [position, { version }] of changes.entries()) {
+        const page = found[position]
+        assert(page?.kind === 'keys', 'Storage answers what was asked.')
+        count += (version.present ? 1 : 0) - page.keys.length
+      }
+      return count
+    })
+  }
+
+  /** The stored keys of a stretch with the overlay's changes. Synchronous, so that the overlay stands still. */
+  #mergeKeys(
+    index: IndexId,
+    range: KeyRange,
+    stored: readonly Uint8Array[],
+    window: Window,
+  ): readonly Uint8Array[] {
+    const merged: Uint8Array[] = []
+    let position = 0
+    for (const { key, version } of this.#overlay.entries(index, range, 'asc', window)) {
+      for (; position < stored.length; position += 1) {
+        const storedKey = stored[position] as Uint8Array
+        const order = bytesCompare(storedKey, key)
+        if (order > 0) break
+        if (order < 0) merged.push(storedKey)
+      }
+      if (version.present) merged.push(key)
+    }
+    if (position === 0 && merged.length === 0) return stored
+    for (; position < stored.length; position += 1) merged.push(stored[position] as Uint8Array)
+    return merged
   }
 
   async #inWindow<T>(read: (window: Window) => Promise<T>): Promise<T> {
@@ -207,6 +273,12 @@ export class OverlaidSnapshot implements Snapshot {
     const [result] = await this.#storage.read(at, [{ kind: 'get', tablet, ids }])
     assert(result?.kind === 'get' && result.documents.length === ids.length, 'Storage answers what was asked.')
     return result.documents
+  }
+
+  async #readKeys(at: Ts, scan: Extract<ReadOp, { kind: 'scanKeys' }>): Promise<KeysResult> {
+    const [result] = await this.#storage.read(at, [scan])
+    assert(result?.kind === 'keys', 'Storage answers what was asked.')
+    return result
   }
 
   async #readPage(at: Ts, scan: Scan): Promise<ScanResult> {

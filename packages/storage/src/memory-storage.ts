@@ -10,6 +10,7 @@ import type {
   HistoryQuery,
   IndexId,
   IndexWrite,
+  KeysResult,
   LogRecord,
   MetaStore,
   PruneBounds,
@@ -37,7 +38,7 @@ type Ended = { readonly until: Ts } & (
 )
 
 type LoggedCommit = { readonly batchId: string; readonly commit: Commit }
-type ScanOp = Exclude<ReadOp, { kind: 'get' }>
+type ScanOp = Extract<ReadOp, { kind: 'scanIndex' | 'scanDocuments' }>
 
 /**
  * What a `MemoryStorage` keeps. Hand the same one to the next `MemoryStorage` to model a restart: everything that was
@@ -89,7 +90,7 @@ export class MemoryStorage implements Storage {
     this.#requireOpen()
     assert(at <= this.#disk.head.ts, `Read at ${at}, above the head ${this.#disk.head.ts}.`)
     if (at < this.#disk.historyBound) throw outOfRetention('snapshot', at, this.#disk.historyBound)
-    return ops.map((op) => (op.kind === 'get' ? this.#get(at, op.tablet, op.ids) : this.#scan(at, op)))
+    return ops.map((op) => this.#readOne(at, op))
   }
 
   async append(expect: Head, batchId: string, batch: readonly Commit[]): Promise<Appended> {
@@ -240,6 +241,30 @@ export class MemoryStorage implements Storage {
     }
     current.until = ts
     this.#disk.ended.push({ kind: 'entry', until: ts, index, key })
+  }
+
+  #readOne(at: Ts, op: ReadOp): ReadResult {
+    switch (op.kind) {
+      case 'get':
+        return this.#get(at, op.tablet, op.ids)
+      case 'scanIndex':
+      case 'scanDocuments':
+        return this.#scan(at, op)
+      case 'scanKeys':
+        return this.#scanKeys(at, op)
+      case 'countKeys':
+        return { kind: 'count', count: this.#scanKeys(at, { ...op, limit: Number.MAX_SAFE_INTEGER }).keys.length }
+    }
+  }
+
+  #scanKeys(at: Ts, { index, range, limit }: Omit<Extract<ReadOp, { kind: 'scanKeys' }>, 'kind'>): KeysResult {
+    const keys: Uint8Array[] = []
+    for (const [key, versions] of this.#disk.indexes.get(index)?.range(range, 'asc') ?? []) {
+      if (visible(versions, at) === undefined) continue
+      if (keys.length >= limit) return { kind: 'keys', keys, exhausted: false }
+      keys.push(key)
+    }
+    return { kind: 'keys', keys, exhausted: true }
   }
 
   #get(at: Ts, tablet: Tablet, ids: readonly Uint8Array[]): GetResult {

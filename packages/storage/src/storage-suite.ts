@@ -564,8 +564,24 @@ async function expectSameReads(storage: Storage, model: StorageModel, from: Ts =
       const expected = model.scan(at, scan)
       expect(await scanAll(storage, at, scan)).toEqual(expected)
       expect(await scanAll(storage, at, scan, { ...unlimited, limit: 2 })).toEqual(expected)
+      if (scan.kind === 'scanIndex' && scan.order === 'asc') await expectSameKeys(storage, at, scan, expected)
     }
   }
+}
+
+/** The keys of an index range, in whole and from the front, and their number. */
+async function expectSameKeys(storage: Storage, at: Ts, scan: ScanShape, expected: readonly ScanRow[]): Promise<void> {
+  const { index, range } = withIndex(scan)
+  const [all, first, count] = await storage.read(at, [
+    { kind: 'scanKeys', index, range, limit: unlimited.limit },
+    { kind: 'scanKeys', index, range, limit: 2 },
+    { kind: 'countKeys', index, range },
+  ])
+  const keys = expected.map(({ key }) => key)
+  expect(all).toEqual({ kind: 'keys', keys, exhausted: true })
+  expect(first).toMatchObject({ kind: 'keys', keys: keys.slice(0, 2) })
+  expect(first?.kind === 'keys' && first.exhausted && keys.length > 2).toBe(false)
+  expect(count).toEqual({ kind: 'count', count: keys.length })
 }
 
 function scanShapes(ranges: readonly KeyRange[]): ScanShape[] {

@@ -1,9 +1,11 @@
 import { assert } from '@concave/base'
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import type {
+  CountResult,
   GetResult,
   HistoryQuery,
   KeyRange,
+  KeysResult,
   LogRecord,
   ReadOp,
   ReadResult,
@@ -16,12 +18,15 @@ import type {
 import { decodeCommit } from './record-codec.ts'
 import { openForReading, partition, type ConnectionOptions } from './schema.ts'
 
-type ScanOp = Exclude<ReadOp, { kind: 'get' }>
+type ScanOp = Extract<ReadOp, { kind: 'scanIndex' | 'scanDocuments' }>
+type KeysOp = Extract<ReadOp, { kind: 'scanKeys' }>
+type CountOp = Extract<ReadOp, { kind: 'countKeys' }>
 type Column = string | bigint | null
 /** Key and document id in hex, then the current revision: ts, size, text; null where there is none. */
 type CurrentRow = readonly [string, string, bigint | null, bigint | null, string | null]
 /** An entry of the past, whose revision must still be looked up. */
 type PastRow = readonly [string, string]
+type KeyRow = readonly [string, null]
 
 /** Rows fetched at once; a page with large documents then stops soon after `maxBytes`. */
 const fetchRowsMax = 128
@@ -52,9 +57,23 @@ export class SnapshotReader {
     if (ops.every((op) => op.kind === 'get')) return ops.map((op) => this.#get(at, op.tablet, op.ids))
     this.#begin.run()
     try {
-      return ops.map((op) => (op.kind === 'get' ? this.#get(at, op.tablet, op.ids) : this.#scan(at, op)))
+      return ops.map((op) => this.#readOne(at, op))
     } finally {
       this.#commit.run()
+    }
+  }
+
+  #readOne(at: Ts, op: ReadOp): ReadResult {
+    switch (op.kind) {
+      case 'get':
+        return this.#get(at, op.tablet, op.ids)
+      case 'scanIndex':
+      case 'scanDocuments':
+        return this.#scan(at, op)
+      case 'scanKeys':
+        return this.#scanKeys(at, op)
+      case 'countKeys':
+        return this.#countKeys(at, op)
     }
   }
 
@@ -143,6 +162,37 @@ export class SnapshotReader {
       assert(document !== undefined, `Index ${op.index} has an entry without a document at ${at}.`)
       return { ...document, key }
     })
+  }
+
+  #scanKeys(at: Ts, { index, range, limit }: KeysOp): KeysResult {
+    const bounds = rangeSql('key', range, 'asc')
+    const fetchMax = limit + 1
+    const current = this.#all(
+      `SELECT hex(key), NULL FROM idx WHERE index_id = ? ${bounds.where} AND from_ts <= ? ${bounds.orderBy} LIMIT ?`,
+      [index, ...bounds.values, at, fetchMax],
+    ) as unknown as KeyRow[]
+    const past = this.#all(
+      `SELECT hex(key), NULL FROM hidx WHERE index_id = ? AND until_ts > ? ${bounds.where} AND from_ts <= ? ${bounds.orderBy} LIMIT ?`,
+      [index, at, ...bounds.values, at, fetchMax],
+    ) as unknown as KeyRow[]
+    const rows = mergeRows(current, past, 'asc', fetchMax)
+    const page = rows.length > limit ? rows.slice(0, limit) : rows
+    const bytes = new PageBytes(page)
+    return { kind: 'keys', keys: page.map(([keyHex]) => bytes.decode(keyHex)), exhausted: page.length === rows.length }
+  }
+
+  #countKeys(at: Ts, { index, range }: CountOp): CountResult {
+    const bounds = rangeSql('key', range, 'asc')
+    const current = this.#get1(`SELECT count(*) FROM idx WHERE index_id = ? ${bounds.where} AND from_ts <= ?`, [
+      index,
+      ...bounds.values,
+      at,
+    ])
+    const past = this.#get1(
+      `SELECT count(*) FROM hidx WHERE index_id = ? AND until_ts > ? ${bounds.where} AND from_ts <= ?`,
+      [index, at, ...bounds.values, at],
+    )
+    return { kind: 'count', count: Number(current?.[0]) + Number(past?.[0]) }
   }
 
   #documentPage(at: Ts, op: Extract<ScanOp, { kind: 'scanDocuments' }>, range: KeyRange, fetchMax: number): ScanRow[] {
