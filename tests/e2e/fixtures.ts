@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { repositoryRoot } from '@concave/testing'
 
 /** Apps that tests push: folders of `tests/fixtures`, or of `examples`. */
-export function fixtureFolder(name: 'shop' | 'stateful' | 'hostile'): string {
+export function fixtureFolder(name: 'shop' | 'stateful' | 'hostile' | 'search'): string {
   return join(repositoryRoot, 'tests/fixtures', name)
 }
 

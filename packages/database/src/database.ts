@@ -9,6 +9,7 @@ import { Committer, type Committed } from './committer.ts'
 import { describeConflict } from './conflict-message.ts'
 import { PageCursorCodec } from './page-cursor.ts'
 import type { ReadSet } from './read-set.ts'
+import { TextCache } from './search/text-cache.ts'
 import type { OnInvalidated, Subscription } from './subscriptions.ts'
 import { rootNamespace, systemTables, type SystemTable } from './system-tables.ts'
 import { TableCounts } from './table-counts.ts'
@@ -52,6 +53,7 @@ export class Database {
   readonly #codec: PageCursorCodec
   readonly #catalogs: CatalogHistory
   readonly #counts: TableCounts
+  readonly #textCache: TextCache
   readonly #catalogListeners = new Set<() => void>()
   #durableCatalog: Catalog
   #oldestTs: Ts = 0n
@@ -100,9 +102,11 @@ export class Database {
     this.#codec = codec
     this.#catalogs = catalogs
     this.#counts = counts
+    this.#textCache = new TextCache({ startTs: committer.appliedTs })
     committer.onApplied((commit) => {
       this.#catalogs.apply(commit)
       this.#counts.apply(commit)
+      this.#textCache.apply(commit)
     })
     this.#durableCatalog = catalogs.latest
     committer.onPublished(() => {
@@ -120,6 +124,7 @@ export class Database {
       catalog: this.#catalogs.at(at),
       random: this.#random,
       codec: this.#codec,
+      textCache: this.#textCache,
       limits: options.limits ?? defaultTransactionLimits,
       namespace: options.namespace ?? rootNamespace,
       nowNs: this.#clock.nowNs(),

@@ -5,6 +5,7 @@ import type { IndexEntry, TableEntry } from './catalog.ts'
 import type { Database } from './database.ts'
 import { indexKey } from './index-key.ts'
 import { keyAfter } from './read-set.ts'
+import { textKeys } from './search/text-keys.ts'
 
 /** How much background work on documents does before it lets others run. */
 export const defaultSlice = { rows: 500, bytes: 512 * 1024 } as const
@@ -34,16 +35,25 @@ export async function backfillIndex(options: {
     // Each slice may read at a newer snapshot: what changed in between has written its own entries.
     const snapshot = database.committer.snapshot(database.latestTs())
     const page = await snapshot.scanDocuments(table.tablet, { from, to: undefined }, 'asc', slice.rows, slice.bytes)
-    const rows = page.rows.map((row): BulkRow => {
-      const key = indexKey(entry.paths, parseValue(row.text) as ValueObject)
-      return { index: entry.index, key, tablet: table.tablet, id: row.id, documentTs: row.ts }
-    })
+    const rows = page.rows.flatMap((row) =>
+      keysOf(entry, parseValue(row.text) as ValueObject).map((key): BulkRow => ({
+        index: entry.index,
+        key,
+        tablet: table.tablet,
+        id: row.id,
+        documentTs: row.ts,
+      })),
+    )
     if (rows.length > 0) await database.committer.bulk(rows)
-    documents += rows.length
+    documents += page.rows.length
     const last = page.rows.at(-1)
     if (last !== undefined) await options.onSlice?.(documents, last.id)
     if (page.exhausted || last === undefined) return
     from = keyAfter(last.key)
     await new Promise(setImmediate)
   }
+}
+
+function keysOf({ text, paths }: IndexEntry, document: ValueObject): readonly Uint8Array[] {
+  return text === undefined ? [indexKey(paths, document)] : textKeys(text, document)
 }

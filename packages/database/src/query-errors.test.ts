@@ -11,6 +11,8 @@ const index: IndexEntry = {
   rowId: new Uint8Array(16),
   index: 40,
   descriptor: 'by_ab',
+  kind: { type: 'database' },
+  text: undefined,
   fields: ['a', 'b'],
   paths: [['a'], ['b'], ['_creationTime'], ['_id']],
   state: 'enabled',

@@ -3,6 +3,7 @@ import { checkIdentifier, parseValidator, renderValidator, type Validator } from
 
 import { isJsonObject } from './filter-expression.ts'
 import { parseFieldPath } from './index-key.ts'
+import { databaseKind, fieldsOfKind, type IndexKind, type IndexShape } from './index-kind.ts'
 import { databaseLimits } from './transaction-limits.ts'
 
 /** A pushed schema (database.md §4.6), checked. */
@@ -17,7 +18,7 @@ export type TableSchema = {
   readonly documentType: Validator
 }
 
-export type IndexDefinition = { readonly name: string; readonly fields: readonly string[]; readonly staged: boolean }
+export type IndexDefinition = IndexShape & { readonly staged: boolean }
 
 /** Parses and checks a schema's JSON text. Throws the developer's error (database.md §4.1, §4.6). */
 export function parseSchema(text: string): SchemaDefinition {
@@ -38,10 +39,12 @@ function parseTable(json: unknown): TableSchema {
   if (!isJsonObject(json) || typeof json['tableName'] !== 'string') throw invalidSchema('every table must have a name')
   const { tableName } = json
   checkTableName(tableName)
-  refuseSearch(tableName, json)
+  refuseVectorIndexes(tableName, json)
   const indexes = [
     ...parseIndexes(tableName, json['indexes'], false),
     ...parseIndexes(tableName, json['stagedDbIndexes'], true),
+    ...parseSearchIndexes(tableName, json['searchIndexes'], false),
+    ...parseSearchIndexes(tableName, json['stagedSearchIndexes'], true),
   ]
   checkIndexes(tableName, indexes)
   const documentType =
@@ -63,23 +66,17 @@ function checkTableName(name: string): void {
   if (name.startsWith('_')) throw new BadRequest('TableNameReserved', `${name} is a reserved table name.`)
 }
 
-/** Kinds of indexes that this version does not build. */
-function refuseSearch(tableName: string, json: Readonly<Record<string, unknown>>): void {
-  const kinds = [
-    ['searchIndexes', 'Search'],
-    ['stagedSearchIndexes', 'Search'],
-    ['vectorIndexes', 'Vector'],
-    ['stagedVectorIndexes', 'Vector'],
-  ] as const
-  for (const [field, kind] of kinds) {
+/** A kind of index that this version does not build. */
+function refuseVectorIndexes(tableName: string, json: Readonly<Record<string, unknown>>): void {
+  for (const field of ['vectorIndexes', 'stagedVectorIndexes']) {
     const definitions = json[field]
     if (!Array.isArray(definitions) || definitions.length === 0) continue
     const names = definitions.map((definition: unknown) =>
       isJsonObject(definition) ? `"${tableName}.${String(definition['indexDescriptor'])}"` : `"${tableName}"`,
     )
     throw new BadRequest(
-      `${kind}IndexesNotSupported`,
-      `${kind} indexes are not supported by this version of the server. Remove ${names.join(', ')} from the schema.`,
+      'VectorIndexesNotSupported',
+      `Vector indexes are not supported by this version of the server. Remove ${names.join(', ')} from the schema.`,
     )
   }
 }
@@ -97,7 +94,26 @@ function parseIndexes(tableName: string, json: unknown, staged: boolean): readon
     ) {
       throw invalidSchema(`an index of the table "${tableName}" has no name or no fields`)
     }
-    return { name: indexDescriptor, fields, staged }
+    return { name: indexDescriptor, fields, kind: databaseKind, staged }
+  })
+}
+
+function parseSearchIndexes(tableName: string, json: unknown, staged: boolean): readonly IndexDefinition[] {
+  if (json === undefined || json === null) return []
+  if (!Array.isArray(json)) throw invalidSchema(`the search indexes of the table "${tableName}" must be a list`)
+  return json.map((definition: unknown): IndexDefinition => {
+    if (!isJsonObject(definition)) throw invalidSchema(`a search index of the table "${tableName}" is not an object`)
+    const { indexDescriptor, searchField, filterFields = [] } = definition
+    if (
+      typeof indexDescriptor !== 'string' ||
+      typeof searchField !== 'string' ||
+      !Array.isArray(filterFields) ||
+      !filterFields.every((field) => typeof field === 'string')
+    ) {
+      throw invalidSchema(`a search index of the table "${tableName}" has no name, no search field or no filter fields`)
+    }
+    const kind = { type: 'search', searchField, filterFields } as const
+    return { name: indexDescriptor, fields: fieldsOfKind(kind), kind, staged }
   })
 }
 
@@ -119,19 +135,27 @@ function checkIndexes(tableName: string, indexes: readonly IndexDefinition[]): v
       )
     }
     names.add(index.name)
-    const fields = JSON.stringify(index.fields)
+    const fields = JSON.stringify([index.kind.type, index.fields])
     const twin = nameOfFields.get(fields)
-    if (twin !== undefined) {
-      throw new BadRequest(
-        'IndexNotUnique',
-        `In table "${tableName}" index "${twin}" and index "${index.name}" have the same fields. Indexes must be unique within a table.`,
-      )
-    }
+    if (twin !== undefined) throw notUnique(tableName, index.kind, twin, index.name)
     nameOfFields.set(fields, index.name)
   }
 }
 
-function checkIndex(tableName: string, { name, fields, staged }: IndexDefinition): void {
+function notUnique(tableName: string, kind: IndexKind, first: string, second: string): BadRequest {
+  if (kind.type === 'search') {
+    return new BadRequest(
+      'SearchIndexFieldNotUnique',
+      `In table "${tableName}" search index "${first}" and search index "${second}" have the same \`searchField\`. Search indexes must be unique within a table.`,
+    )
+  }
+  return new BadRequest(
+    'IndexNotUnique',
+    `In table "${tableName}" index "${first}" and index "${second}" have the same fields. Indexes must be unique within a table.`,
+  )
+}
+
+function checkIndex(tableName: string, { name, fields, kind, staged }: IndexDefinition): void {
   const isReserved =
     (name.startsWith('_') && !name.startsWith('_fivetran')) || name === 'by_id' || name === 'by_creation_time'
   if (isReserved) {
@@ -146,15 +170,16 @@ function checkIndex(tableName: string, { name, fields, staged }: IndexDefinition
       `Invalid index name: "${name}". Identifiers must be 64 characters or less, start with a letter, and only contain letters, digits, underscores.`,
     )
   }
-  if (fields.length === 0) {
-    const kind = staged ? 'staged index' : 'index'
-    throw new BadRequest('EmptyIndex', `In table "${tableName}" ${kind} "${name}" must have at least one field.`)
-  }
-  if (fields.length + 1 > databaseLimits.maxIndexFields) {
-    throw new BadRequest('IndexTooManyFields', `Indexes may have up to ${databaseLimits.maxIndexFields} fields.`)
+  if (kind.type === 'database') checkFieldCount(tableName, { name, fields, staged })
+  else if (kind.filterFields.length > databaseLimits.maxFilterFields) {
+    throw new BadRequest(
+      'IndexTooManyFilterFields',
+      `Search indexes may have up to ${databaseLimits.maxFilterFields} filter fields.`,
+    )
   }
   const seen = new Set<string>()
-  for (const field of fields) {
+  // The field that is searched may be filtered by as well.
+  for (const field of kind.type === 'database' ? fields : kind.filterFields) {
     checkIndexField(name, field)
     if (seen.has(field)) {
       throw new BadRequest(
@@ -163,6 +188,20 @@ function checkIndex(tableName: string, { name, fields, staged }: IndexDefinition
       )
     }
     seen.add(field)
+  }
+  if (kind.type === 'search') checkIndexField(name, kind.searchField)
+}
+
+function checkFieldCount(
+  tableName: string,
+  { name, fields, staged }: Pick<IndexDefinition, 'name' | 'fields' | 'staged'>,
+): void {
+  if (fields.length === 0) {
+    const kind = staged ? 'staged index' : 'index'
+    throw new BadRequest('EmptyIndex', `In table "${tableName}" ${kind} "${name}" must have at least one field.`)
+  }
+  if (fields.length + 1 > databaseLimits.maxIndexFields) {
+    throw new BadRequest('IndexTooManyFields', `Indexes may have up to ${databaseLimits.maxIndexFields} fields.`)
   }
 }
 

@@ -127,9 +127,12 @@ export class OverlaidSnapshot implements Snapshot {
       const changes = [...this.#overlay.entries(index, range, 'asc', window)]
       const [counted, ...found] = await this.#storage.read(window.base, [
         { kind: 'countKeys', index, range },
-        ...changes.map(
-          ({ key }): ReadOp => ({ kind: 'scanKeys', index, range: { from: key, to: keyAfter(key) }, limit: 1 }),
-        ),
+        ...changes.map(({ key }): ReadOp => ({
+          kind: 'scanKeys',
+          index,
+          range: { from: key, to: keyAfter(key) },
+          limit: 1,
+        })),
       ])
       assert(counted?.kind === 'count', 'Storage answers what was asked.')
       let { count } = counted
@@ -143,12 +146,7 @@ export class OverlaidSnapshot implements Snapshot {
   }
 
   /** The stored keys of a stretch with the overlay's changes. Synchronous, so that the overlay stands still. */
-  #mergeKeys(
-    index: IndexId,
-    range: KeyRange,
-    stored: readonly Uint8Array[],
-    window: Window,
-  ): readonly Uint8Array[] {
+  #mergeKeys(index: IndexId, range: KeyRange, stored: readonly Uint8Array[], window: Window): readonly Uint8Array[] {
     const merged: Uint8Array[] = []
     let position = 0
     for (const { key, version } of this.#overlay.entries(index, range, 'asc', window)) {

@@ -4,6 +4,7 @@ export const databaseLimits = {
   firstUserTableNumber: 10_001,
   maxIndexesPerTable: 64,
   maxIndexFields: 16,
+  maxFilterFields: 16,
   maxQueryOperators: 256,
   maxPageItems: 32_000,
   /** A page with more documents than this should be split. */

@@ -39,6 +39,9 @@ import { parseQuery, type ParsedQuery } from './query-json.ts'
 import { ReadSet } from './read-set.ts'
 import type { Source } from './row-scanner.ts'
 import { enforceSchemas } from './schema-enforcement.ts'
+import type { TextCache } from './search/text-cache.ts'
+import { compileSearch } from './search/text-query.ts'
+import { TextSearch } from './search/text-search.ts'
 import type { Snapshot } from './snapshot.ts'
 import { rootNamespace, virtualTables } from './system-tables.ts'
 import { createTable } from './table-definitions.ts'
@@ -62,6 +65,7 @@ export type TransactionDependencies = {
   readonly catalog: Catalog
   readonly random: Random
   readonly codec: PageCursorCodec
+  readonly textCache: TextCache
   readonly limits: TransactionLimits
   readonly namespace: string
   /** Wall clock at begin, ns: the base of creation times and ids. */
@@ -83,6 +87,7 @@ export class Transaction {
   readonly #snapshot: Snapshot
   readonly #random: Random
   readonly #codec: PageCursorCodec
+  readonly #textCache: TextCache
   readonly #nowMs: number
   readonly #countDocuments: (table: TableEntry) => Promise<number>
   readonly #creationTimes: CreationTimes
@@ -103,6 +108,7 @@ export class Transaction {
     this.#catalog = deps.catalog
     this.#random = deps.random
     this.#codec = deps.codec
+    this.#textCache = deps.textCache
     this.#budget = new Budget(deps.limits)
     this.#countDocuments = deps.countDocuments
     this.#creationTimes = new CreationTimes(deps.nowNs > deps.snapshot.ts ? deps.nowNs : deps.snapshot.ts + 1n)
@@ -471,7 +477,23 @@ export class Transaction {
     const table = this.#findReadableTable(query.tableName, scope)
     if (table === undefined) return undefined
     const index = this.#resolveIndex(table, query.indexName ?? byCreationTimeIndex)
-    return { table, index, range: compileRange(table, index, query.range), order: query.order }
+    const name = `${shownName(table)}.${index.descriptor}`
+    const { text } = index
+    if (query.search === undefined) {
+      if (text !== undefined) throw new BadRequest('IndexNotADatabaseIndexError', `Index ${name} is a search index`)
+      return { table, index, range: compileRange(table, index, query.range), order: query.order }
+    }
+    if (text === undefined) throw new BadRequest('IndexNotASearchIndexError', `Index ${name} is not a search index`)
+    const search = new TextSearch({
+      snapshot: this.#snapshot,
+      cache: this.#textCache,
+      writes: this.#writes,
+      table,
+      entry: index,
+      text,
+      query: compileSearch(name, text, query.search),
+    })
+    return { table, index, range: everything, order: 'asc', search }
   }
 
   #resolveIndex(table: TableEntry, name: string): IndexEntry {
