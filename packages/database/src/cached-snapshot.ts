@@ -7,7 +7,7 @@ import type { IndexId, KeyRange, KeysResult, ScanResult, ScanRow, StoredDocument
 import { readCacheLimits } from './limits.ts'
 import type { CachedPage, PageSource, ReadCache } from './read-cache.ts'
 import { isSingleKey } from './read-set.ts'
-import type { Snapshot } from './snapshot.ts'
+import type { KeysOptions, Snapshot } from './snapshot.ts'
 import type { Order } from './versioned-map.ts'
 
 type Documents = readonly (StoredDocument | undefined)[]
@@ -80,8 +80,8 @@ export class CachedSnapshot implements Snapshot {
   }
 
   /** Keys alone are cached by who makes sense of them. */
-  async scanKeys(index: IndexId, range: KeyRange, limit: number): Promise<KeysResult> {
-    return this.#snapshot.scanKeys(index, range, limit)
+  async scanKeys(index: IndexId, range: KeyRange, options: KeysOptions): Promise<KeysResult> {
+    return this.#snapshot.scanKeys(index, range, options)
   }
 
   async countKeys(index: IndexId, range: KeyRange): Promise<number> {

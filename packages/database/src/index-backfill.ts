@@ -1,3 +1,4 @@
+import { bytesCompare } from '@concave/base'
 import type { BulkRow } from '@concave/storage'
 import { parseValue, type ValueObject } from '@concave/values'
 
@@ -9,6 +10,8 @@ import { textKeys } from './search/text-keys.ts'
 
 /** How much background work on documents does before it lets others run. */
 export const defaultSlice = { rows: 500, bytes: 512 * 1024 } as const
+/** A document has many keys in a text index, all over it: so many are written at once that their places recur. */
+const maxTextRows = 20_000
 export type Slice = { readonly [Name in keyof typeof defaultSlice]: number }
 
 /**
@@ -30,6 +33,7 @@ export async function backfillIndex(options: {
   const { database, table, entry, signal, slice = defaultSlice } = options
   let from: Uint8Array = options.after === undefined ? new Uint8Array(0) : keyAfter(options.after)
   let documents = 0
+  let rows: BulkRow[] = []
   for (;;) {
     signal?.throwIfAborted()
     // Each slice may read at a newer snapshot: what changed in between has written its own entries.

@@ -35,11 +35,14 @@ export interface Snapshot {
   ): Promise<ScanResult>
   /** The same in internal id order; the key of a row is its internal id. */
   scanDocuments(tablet: Tablet, range: KeyRange, order: Order, limit: number, maxBytes: number): Promise<ScanResult>
-  /** The first `limit` keys of an index range, ascending, without their documents. */
-  scanKeys(index: IndexId, range: KeyRange, limit: number): Promise<KeysResult>
+  /** Keys without their documents: see `ReadOp`. */
+  scanKeys(index: IndexId, range: KeyRange, options: KeysOptions): Promise<KeysResult>
   /** How many entries an index range has. */
   countKeys(index: IndexId, range: KeyRange): Promise<number>
 }
+
+/** At most `limit` keys, each without its first `skip` bytes; those of one length unless `limit` is 1. */
+export type KeysOptions = { readonly limit: number; readonly skip: number }
 
 type Scan = Extract<ReadOp, { kind: 'scanIndex' | 'scanDocuments' }>
 
@@ -104,21 +107,25 @@ export class OverlaidSnapshot implements Snapshot {
     return this.#scan({ kind: 'scanDocuments', tablet, range, order, limit, maxBytes })
   }
 
-  async scanKeys(index: IndexId, range: KeyRange, limit: number): Promise<KeysResult> {
+  async scanKeys(index: IndexId, range: KeyRange, { limit, skip }: KeysOptions): Promise<KeysResult> {
     assert(limit > 0, 'A page has at least one row.')
     return this.#inWindow(async (window) => {
+      const isPlain = window.base === window.at || isEmptyIterable(this.#overlay.entries(index, range, 'asc', window))
+      if (isPlain) return this.#readKeys(window.base, { kind: 'scanKeys', index, range, limit, skip })
       const keys: Uint8Array[] = []
-      let rest = range
-      for (;;) {
-        const page = await this.#readKeys(window.base, { kind: 'scanKeys', index, range: rest, limit })
-        const last = page.keys.at(-1)
-        const parts = page.exhausted || last === undefined ? undefined : splitAfter(rest, last, 'asc')
-        keys.push(...this.#mergeKeys(index, parts?.seen ?? rest, page.keys, window))
-        const exhausted = parts === undefined
-        if (keys.length > limit) return { kind: 'keys', keys: keys.slice(0, limit), exhausted: false }
-        if (exhausted || keys.length === limit) return { kind: 'keys', keys, exhausted }
-        rest = parts.rest
+      let rest: KeyRange | undefined = range
+      while (rest !== undefined && keys.length < limit) {
+        const page = await this.#readKeys(window.base, { kind: 'scanKeys', index, range: rest, limit, skip: 0 })
+        const stored = splitKeys(page)
+        const last = stored.at(-1)
+        const parts: { seen: KeyRange; rest: KeyRange } | undefined =
+          page.exhausted || last === undefined ? undefined : splitAfter(rest, last, 'asc')
+        keys.push(...this.#mergeKeys(index, parts?.seen ?? rest, stored, window))
+        rest = parts?.rest
       }
+      const merged = keys.slice(0, limit).map((key) => key.subarray(skip))
+      const exhausted = rest === undefined && keys.length <= limit
+      return { kind: 'keys', bytes: new Uint8Array(Buffer.concat(merged)), count: merged.length, exhausted }
     })
   }
 
@@ -132,6 +139,7 @@ export class OverlaidSnapshot implements Snapshot {
           index,
           range: { from: key, to: keyAfter(key) },
           limit: 1,
+          skip: 0,
         })),
       ])
       assert(counted?.kind === 'count', 'Storage answers what was asked.')
@@ -139,7 +147,7 @@ export class OverlaidSnapshot implements Snapshot {
       for (const [position, { version }] of changes.entries()) {
         const page = found[position]
         assert(page?.kind === 'keys', 'Storage answers what was asked.')
-        count += (version.present ? 1 : 0) - page.keys.length
+        count += (version.present ? 1 : 0) - page.count
       }
       return count
     })
@@ -158,7 +166,6 @@ export class OverlaidSnapshot implements Snapshot {
       }
       if (version.present) merged.push(key)
     }
-    if (position === 0 && merged.length === 0) return stored
     for (; position < stored.length; position += 1) merged.push(stored[position] as Uint8Array)
     return merged
   }
@@ -288,6 +295,17 @@ export class OverlaidSnapshot implements Snapshot {
 
 /** Pages grow up to this many rows while the overlay removes what they hold. */
 const maxGrownPage = 1024
+
+function isEmptyIterable(items: Iterable<unknown>): boolean {
+  for (const _ of items) return false
+  return true
+}
+
+/** Keys of one length, or a single one. */
+function splitKeys({ bytes, count }: KeysResult): readonly Uint8Array[] {
+  const length = bytes.length / count
+  return Array.from({ length: count }, (_, position) => bytes.subarray(position * length, (position + 1) * length))
+}
 
 function splitAfter(
   range: KeyRange,

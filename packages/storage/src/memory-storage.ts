@@ -10,6 +10,7 @@ import type {
   HistoryQuery,
   IndexId,
   IndexWrite,
+  KeyRange,
   KeysResult,
   LogRecord,
   MetaStore,
@@ -253,18 +254,23 @@ export class MemoryStorage implements Storage {
       case 'scanKeys':
         return this.#scanKeys(at, op)
       case 'countKeys':
-        return { kind: 'count', count: this.#scanKeys(at, { ...op, limit: Number.MAX_SAFE_INTEGER }).keys.length }
+        return { kind: 'count', count: this.#visibleKeys(at, op).length }
     }
   }
 
-  #scanKeys(at: Ts, { index, range, limit }: Omit<Extract<ReadOp, { kind: 'scanKeys' }>, 'kind'>): KeysResult {
+  #scanKeys(at: Ts, op: Extract<ReadOp, { kind: 'scanKeys' }>): KeysResult {
+    const keys = this.#visibleKeys(at, op)
+    const page = keys.slice(0, op.limit)
+    const bytes = new Uint8Array(Buffer.concat(page.map((key) => key.subarray(op.skip))))
+    return { kind: 'keys', bytes, count: page.length, exhausted: page.length === keys.length }
+  }
+
+  #visibleKeys(at: Ts, { index, range }: { readonly index: IndexId; readonly range: KeyRange }): readonly Uint8Array[] {
     const keys: Uint8Array[] = []
     for (const [key, versions] of this.#disk.indexes.get(index)?.range(range, 'asc') ?? []) {
-      if (visible(versions, at) === undefined) continue
-      if (keys.length >= limit) return { kind: 'keys', keys, exhausted: false }
-      keys.push(key)
+      if (visible(versions, at) !== undefined) keys.push(key)
     }
-    return { kind: 'keys', keys, exhausted: true }
+    return keys
   }
 
   #get(at: Ts, tablet: Tablet, ids: readonly Uint8Array[]): GetResult {

@@ -22,8 +22,14 @@ export function decodePostings(keys: readonly Uint8Array[], recordBytes: number)
   for (const [position, key] of keys.entries()) {
     bytes.set(key.subarray(key.length - recordBytes), position * recordBytes)
   }
-  bytes.swap32()
-  return { words: new Uint32Array(bytes.buffer), count: keys.length, stride: recordBytes / 4 }
+  return readPostings(bytes, recordBytes)
+}
+
+/** The postings that are in these bytes, which are given away: no longer to be used. */
+export function readPostings(bytes: Uint8Array<ArrayBuffer>, recordBytes: number): Postings {
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).swap32()
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
+  return { words, count: bytes.byteLength / recordBytes, stride: recordBytes / 4 }
 }
 
 export function joinPostings(parts: readonly Postings[], stride: number): Postings {

@@ -5,8 +5,17 @@ import type { TextIndex } from '../index-kind.ts'
 import { keyAfter } from '../read-set.ts'
 import type { Snapshot } from '../snapshot.ts'
 import { fieldLengths } from './field-length.ts'
-import { decodePostings, joinPostings, type Postings } from './postings.ts'
-import { lengthOfKey, lengthsRange, prefixRange, recordBytes, termOf, termsAfter, termsRange } from './text-keys.ts'
+import { joinPostings, readPostings, type Postings } from './postings.ts'
+import {
+  lengthOfKey,
+  lengthsRange,
+  prefixRange,
+  recordBytes,
+  termEnd,
+  termOf,
+  termsAfter,
+  termsRange,
+} from './text-keys.ts'
 import { textLimits } from './text-limits.ts'
 
 /** Over all documents of the table, whether they pass filters or have text at all. */
@@ -15,6 +24,9 @@ export type TextStatistics = { readonly documents: number; readonly totalLength:
 /** The first terms with a prefix, ascending. `isComplete`: there are no others. */
 export type TermList = { readonly terms: readonly string[]; readonly isComplete: boolean }
 
+/** The whole first key. */
+const first = { limit: 1, skip: 0 } as const
+
 export async function loadPostings(
   snapshot: Snapshot,
   index: IndexId,
@@ -22,14 +34,17 @@ export async function loadPostings(
   prefix: Uint8Array,
 ): Promise<Postings> {
   const width = recordBytes(text)
+  const whole = prefixRange(prefix)
+  // A prefix with a group ends inside the record.
+  const skip = termEnd(prefix) + 1
   const parts: Postings[] = []
-  let range = prefixRange(prefix)
+  let range = whole
   for (;;) {
-    const page = await snapshot.scanKeys(index, range, textLimits.maxLoadedKeys)
-    parts.push(decodePostings(page.keys, width))
-    const last = page.keys.at(-1)
-    if (page.exhausted || last === undefined) return joinPostings(parts, width / 4)
-    range = { from: keyAfter(last), to: range.to }
+    const page = await snapshot.scanKeys(index, range, { limit: textLimits.maxLoadedKeys, skip })
+    const last = Buffer.concat([prefix.subarray(0, skip), page.bytes.subarray(page.bytes.length - width)])
+    if (page.count > 0) parts.push(readPostings(page.bytes, width))
+    if (page.exhausted) return joinPostings(parts, width / 4)
+    range = { from: keyAfter(last), to: whole.to }
     await new Promise(setImmediate)
   }
 }
@@ -39,7 +54,8 @@ export async function loadStatistics(snapshot: Snapshot, index: IndexId): Promis
   let totalLength = 0
   let range = lengthsRange()
   for (;;) {
-    const length = lengthOfFirst(await snapshot.scanKeys(index, range, 1))
+    const { bytes } = await snapshot.scanKeys(index, range, first)
+    const length = lengthOfKey(bytes)
     if (length === undefined) return { documents, totalLength }
     const count = await snapshot.countKeys(index, lengthsRange(length))
     documents += count
@@ -58,17 +74,11 @@ export async function loadTerms(
   const terms: string[] = []
   let range: KeyRange = termsRange(prefix)
   while (terms.length < maxTerms) {
-    const { keys } = await snapshot.scanKeys(index, range, 1)
-    const [key] = keys
-    if (key === undefined) return { terms, isComplete: true }
-    const term = termOf(key)
+    const { bytes, count } = await snapshot.scanKeys(index, range, first)
+    if (count === 0) return { terms, isComplete: true }
+    const term = termOf(bytes)
     terms.push(term)
     range = termsAfter(term, range)
   }
   return { terms, isComplete: false }
-}
-
-function lengthOfFirst({ keys }: { readonly keys: readonly Uint8Array[] }): number | undefined {
-  const [key] = keys
-  return key === undefined ? undefined : lengthOfKey(key)
 }
