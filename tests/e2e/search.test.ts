@@ -60,6 +60,7 @@ describe('withSearchIndex', () => {
     expect(await query(dev.url, 'messages:search', { text: 'zebra' })).toEqual([])
   })
 
+  // oxlint-disable-next-line vitest/expect-expect -- waiting for a result expects it
   it('keeps live results right', async () => {
     const client = new ConvexClient(dev.url, { logger: false })
     let seen: unknown

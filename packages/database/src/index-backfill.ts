@@ -39,20 +39,21 @@ export async function backfillIndex(options: {
     // Each slice may read at a newer snapshot: what changed in between has written its own entries.
     const snapshot = database.committer.snapshot(database.latestTs())
     const page = await snapshot.scanDocuments(table.tablet, { from, to: undefined }, 'asc', slice.rows, slice.bytes)
-    const rows = page.rows.flatMap((row) =>
-      keysOf(entry, parseValue(row.text) as ValueObject).map((key): BulkRow => ({
-        index: entry.index,
-        key,
-        tablet: table.tablet,
-        id: row.id,
-        documentTs: row.ts,
-      })),
-    )
-    if (rows.length > 0) await database.committer.bulk(rows)
+    for (const { id, ts, text } of page.rows) {
+      for (const key of keysOf(entry, parseValue(text) as ValueObject)) {
+        rows.push({ index: entry.index, key, tablet: table.tablet, id, documentTs: ts })
+      }
+    }
     documents += page.rows.length
     const last = page.rows.at(-1)
-    if (last !== undefined) await options.onSlice?.(documents, last.id)
-    if (page.exhausted || last === undefined) return
+    const isOver = page.exhausted || last === undefined
+    if (isOver || entry.text === undefined || rows.length >= maxTextRows) {
+      // In key order, so that neighbours share pages.
+      if (rows.length > 0) await database.committer.bulk(rows.sort((a, b) => bytesCompare(a.key, b.key)))
+      rows = []
+      if (last !== undefined) await options.onSlice?.(documents, last.id)
+    }
+    if (isOver) return
     from = keyAfter(last.key)
     await new Promise(setImmediate)
   }

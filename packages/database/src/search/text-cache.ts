@@ -3,6 +3,7 @@
  * are, which terms begin with a prefix. Exact: an answer is what the snapshot itself would give. What was read at one
  * timestamp holds for later ones together with the index writes of the commits in between, and every commit adds its own.
  */
+import { bytesCompare } from '@concave/base'
 import type { Commit, IndexId, IndexWrite, Ts } from '@concave/storage'
 
 import { bytesKey } from '../index-key.ts'
@@ -88,8 +89,8 @@ export class TextCache {
       prefix,
       load: () => loadPostings(snapshot, index, text, prefix),
       fold: (value, writes) => foldPostings(value, writes, width),
-      // Beside the postings as they were read, those as they are now.
-      sizeOf: ({ words }) => 2 * words.byteLength,
+      // While there are changes, twice that: as they were read and as they are now.
+      sizeOf: ({ words }) => words.byteLength,
     })
   }
 
@@ -248,7 +249,7 @@ function foldPostings(value: Postings, writes: readonly IndexWrite[], width: num
   const keysOf = (isPresent: boolean): readonly Uint8Array[] =>
     Array.from(last.values(), ({ key, present }) => (present === isPresent ? [key] : []))
       .flat()
-      .sort(Buffer.compare)
+      .sort(bytesCompare)
   return patchPostings(value, decodePostings(keysOf(false), width), decodePostings(keysOf(true), width))
 }
 

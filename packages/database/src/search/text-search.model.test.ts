@@ -1,3 +1,4 @@
+// oxlint-disable vitest/no-standalone-expect -- steps of the subject expect
 // Text search against a naive one: all documents in a map, scored one by one. Transactions at old and new snapshots,
 // with writes of their own, while commits are applied and not yet durable.
 import { FaultyStorage, MemoryStorage, type Ts } from '@concave/storage'
@@ -68,6 +69,7 @@ const run: fc.Arbitrary<Run> = fc.record({
   lingers: fc.boolean(),
 })
 
+// oxlint-disable-next-line vitest/expect-expect -- the subject expects
 test('finds what a naive search finds, at every snapshot, and is told of every change', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(run, { minLength: 1, maxLength: 14 }), async (runs) => {
@@ -173,7 +175,7 @@ class Subject {
       documents.delete(id)
     } else if (next.kind === 'touch') {
       await tx.patch(id, patchOf({ note: next.note }))
-      documents.set(id, { ...(await read(tx, id, before)), ...{ note: next.note } })
+      documents.set(id, { ...(await read(tx, id, before)), note: next.note })
     } else {
       await tx.replace(id, value(toDocument(next.fields)))
       documents.set(id, await read(tx, id, next.fields))
