@@ -9,7 +9,7 @@ import { Committer, type Committed } from './committer.ts'
 import { describeConflict } from './conflict-message.ts'
 import { PageCursorCodec } from './page-cursor.ts'
 import type { ReadSet } from './read-set.ts'
-import { TextCache } from './search/text-cache.ts'
+import { TextCache, type TextCacheOptions } from './search/text-cache.ts'
 import type { OnInvalidated, Subscription } from './subscriptions.ts'
 import { rootNamespace, systemTables, type SystemTable } from './system-tables.ts'
 import { TableCounts } from './table-counts.ts'
@@ -33,6 +33,8 @@ export type DatabaseDependencies = {
   readonly sleep?: (ms: number) => Promise<void>
   /** Memory for what snapshots read; 0 for none. */
   readonly readCacheBytes?: number
+  /** What text searches keep. */
+  readonly textCache?: TextCacheOptions
 }
 
 export type BeginOptions = {
@@ -102,7 +104,7 @@ export class Database {
     this.#codec = codec
     this.#catalogs = catalogs
     this.#counts = counts
-    this.#textCache = new TextCache({ startTs: committer.appliedTs })
+    this.#textCache = new TextCache({ ...deps.textCache, startTs: committer.appliedTs })
     committer.onApplied((commit) => {
       this.#catalogs.apply(commit)
       this.#counts.apply(commit)

@@ -3,7 +3,7 @@
  * are, which terms begin with a prefix. Exact: an answer is what the snapshot itself would give. What was read at one
  * timestamp holds for later ones together with the index writes of the commits in between, and every commit adds its own.
  */
-import { bytesCompare } from '@concave/base'
+import { assert, bytesCompare } from '@concave/base'
 import type { Commit, IndexId, IndexWrite, Ts } from '@concave/storage'
 
 import { bytesKey } from '../index-key.ts'
@@ -27,12 +27,29 @@ import {
 import { textCacheLimits, textLimits } from './text-limits.ts'
 import { loadPostings, loadStatistics, loadTerms, type TermList, type TextStatistics } from './text-reader.ts'
 
-/** `prefix`: only writes of keys that begin with it change the item. */
 type Item = LruItem<Item> & {
   readonly name: string
   readonly content:
     | { readonly kind: 'followed'; readonly value: FollowedValue<unknown> }
     | { readonly kind: 'terms'; readonly ts: Ts; readonly list: TermList }
+}
+
+export type TextCacheOptions = { readonly maxBytes?: number; readonly maxUngroupedPostings?: number }
+
+/** `documents`: how many have the term, in whatever group. */
+export type TermPostings = {
+  readonly postings: Postings
+  readonly isGrouped: boolean
+  readonly documents: number
+}
+
+/** `prefix`: only writes of keys that begin with it change the value. */
+type FollowedSource<V, L extends V | undefined> = {
+  readonly name: string
+  readonly prefix: Uint8Array
+  readonly load: () => Promise<L>
+  readonly fold: Fold<V>
+  readonly sizeOf: (value: V) => number
 }
 
 type RecentWrite = { readonly ts: Ts; readonly write: IndexWrite }
@@ -41,6 +58,7 @@ const itemOverheadBytes = 512
 
 export class TextCache {
   readonly #maxBytes: number
+  readonly #maxUngrouped: number
   readonly #items = new LruList<Item>()
   readonly #byName = new Map<string, Item>()
   /** Indexes that are searched, with the commit since which their writes are remembered. */
@@ -50,8 +68,9 @@ export class TextCache {
   #appliedTs: Ts
 
   /** `startTs`: the newest applied commit. */
-  constructor(options: { readonly startTs: Ts; readonly maxBytes?: number }) {
+  constructor(options: TextCacheOptions & { readonly startTs: Ts }) {
     this.#maxBytes = options.maxBytes ?? textCacheLimits.maxBytes
+    this.#maxUngrouped = options.maxUngroupedPostings ?? textLimits.maxUngroupedPostings
     this.#recentFloorTs = options.startTs
     this.#appliedTs = options.startTs
   }
@@ -74,29 +93,29 @@ export class TextCache {
     if (excess > 0) this.#forgetRecent()
   }
 
-  /** All postings of a term, or those in one group. */
+  /** The postings of a term: all of them, or those in the group if they are many. */
   async postings(
     snapshot: Snapshot,
     index: IndexId,
     text: TextIndex,
     term: string,
     group: Uint8Array | undefined,
-  ): Promise<Postings> {
-    const prefix = postingsPrefix(term, group)
-    const width = recordBytes(text)
-    return this.#follow(snapshot, index, {
-      name: nameOf('p', index, prefix),
-      prefix,
-      load: () => loadPostings(snapshot, index, text, prefix),
-      fold: (value, writes) => foldPostings(value, writes, width),
-      // While there are changes, twice that: as they were read and as they are now.
-      sizeOf: ({ words }) => words.byteLength,
-    })
+  ): Promise<TermPostings> {
+    const prefix = postingsPrefix(term, undefined)
+    const isLarge = group !== undefined && this.#byName.has(nameOf('c', index, prefix))
+    if (!isLarge) {
+      const limit = group === undefined ? Number.MAX_SAFE_INTEGER : this.#maxUngrouped
+      const all = await this.#follow(snapshot, index, postingsSource(snapshot, index, text, prefix, limit))
+      if (all !== undefined) return { postings: all, isGrouped: false, documents: all.count }
+    }
+    const inGroup = postingsSource(snapshot, index, text, postingsPrefix(term, group))
+    const postings = await this.#follow(snapshot, index, inGroup)
+    assert(postings !== undefined, 'nothing limits how many postings are read')
+    return { postings, isGrouped: true, documents: await this.#countDocuments(snapshot, index, prefix) }
   }
 
-  /** How many documents have the term. */
-  async countDocuments(snapshot: Snapshot, index: IndexId, term: string): Promise<number> {
-    const prefix = postingsPrefix(term, undefined)
+  /** How many documents have the term whose postings begin so. */
+  async #countDocuments(snapshot: Snapshot, index: IndexId, prefix: Uint8Array): Promise<number> {
     return this.#follow(snapshot, index, {
       name: nameOf('c', index, prefix),
       prefix,
@@ -131,17 +150,12 @@ export class TextCache {
     return list
   }
 
-  async #follow<V>(
+  /** `load` may answer undefined, which is not kept. */
+  async #follow<V, L extends V | undefined>(
     snapshot: Snapshot,
     index: IndexId,
-    source: {
-      readonly name: string
-      readonly prefix: Uint8Array
-      readonly load: () => Promise<V>
-      readonly fold: Fold<V>
-      readonly sizeOf: (value: V) => number
-    },
-  ): Promise<V> {
+    source: FollowedSource<V, L>,
+  ): Promise<V | L> {
     const { name, prefix, load, fold, sizeOf } = source
     const item = this.#find(name)
     if (item?.content.kind === 'followed') {
@@ -150,6 +164,7 @@ export class TextCache {
     }
     if (!this.#followed.has(index)) this.#followed.set(index, this.#appliedTs)
     const value = await load()
+    if (value === undefined) return value
     const since = this.#writesSince(index, snapshot.ts)
     // Another search may have read the same meanwhile.
     if (since === undefined || this.#byName.has(name)) return value
@@ -242,6 +257,24 @@ function changesTerms({ terms, isComplete }: TermList, prefix: string, write: In
   if (terms.includes(term)) return !write.present
   const last = terms.at(-1)
   return isComplete || last === undefined || Buffer.compare(Buffer.from(term), Buffer.from(last)) < 0
+}
+
+function postingsSource(
+  snapshot: Snapshot,
+  index: IndexId,
+  text: TextIndex,
+  prefix: Uint8Array,
+  limit?: number,
+): FollowedSource<Postings, Postings | undefined> {
+  const width = recordBytes(text)
+  return {
+    name: nameOf('p', index, prefix),
+    prefix,
+    load: () => loadPostings(snapshot, index, text, prefix, limit),
+    fold: (value, writes) => foldPostings(value, writes, width),
+    // While there are changes, twice that: as they were read and as they are now.
+    sizeOf: ({ words }) => words.byteLength,
+  }
 }
 
 function foldPostings(value: Postings, writes: readonly IndexWrite[], width: number): Postings {

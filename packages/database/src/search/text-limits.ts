@@ -11,6 +11,8 @@ export const textLimits = {
   maxCandidates: 1024,
   /** Distinct terms of a document up to which a write names each to those who watch; see `touchedTextKeys`. */
   maxTouchedTerms: 256,
+  /** Postings of a term up to which all are read, whatever the group: the same search elsewhere wants the rest. */
+  maxUngroupedPostings: 2000,
   /** Keys of one read of storage while postings are loaded; others get their turn in between. */
   maxLoadedKeys: 2000,
 } as const

@@ -27,23 +27,28 @@ export type TermList = { readonly terms: readonly string[]; readonly isComplete:
 /** The whole first key. */
 const first = { limit: 1, skip: 0 } as const
 
+/** All postings that begin with `prefix`; undefined if they are more than `limit`. */
 export async function loadPostings(
   snapshot: Snapshot,
   index: IndexId,
   text: TextIndex,
   prefix: Uint8Array,
-): Promise<Postings> {
+  limit = Number.MAX_SAFE_INTEGER,
+): Promise<Postings | undefined> {
   const width = recordBytes(text)
   const whole = prefixRange(prefix)
   // A prefix with a group ends inside the record.
   const skip = termEnd(prefix) + 1
   const parts: Postings[] = []
+  let loaded = 0
   let range = whole
   for (;;) {
-    const page = await snapshot.scanKeys(index, range, { limit: textLimits.maxLoadedKeys, skip })
+    const page = await snapshot.scanKeys(index, range, { limit: Math.min(textLimits.maxLoadedKeys, limit + 1), skip })
     const last = Buffer.concat([prefix.subarray(0, skip), page.bytes.subarray(page.bytes.length - width)])
     if (page.count > 0) parts.push(readPostings(page.bytes, width))
     if (page.exhausted) return joinPostings(parts, width / 4)
+    loaded += page.count
+    if (loaded > limit) return undefined
     range = { from: keyAfter(last), to: whole.to }
     await new Promise(setImmediate)
   }

@@ -9,7 +9,7 @@ import { lengthNorms, termWeight } from './bm25.ts'
 import { fieldLengths } from './field-length.ts'
 import { decodePostings, patchPostings, type Postings } from './postings.ts'
 import { filterWord, RankedDocuments, scorePostings, sumScores, type WordFilter } from './scored-documents.ts'
-import type { TextCache } from './text-cache.ts'
+import type { TermPostings, TextCache } from './text-cache.ts'
 import {
   hashFilter,
   lengthOfKey,
@@ -24,7 +24,7 @@ import { textLimits } from './text-limits.ts'
 import type { TextQuery } from './text-query.ts'
 import { loadTerms, type TextStatistics } from './text-reader.ts'
 
-type Term = { readonly term: string; readonly boost: number }
+type Term = TermPostings & { readonly boost: number }
 
 const exactBoost = 1
 const prefixBoost = 0.5
@@ -70,40 +70,45 @@ export class TextSearch {
       : undefined
     const statistics = await this.#statistics(own)
     const norms = lengthNorms(statistics)
-    const terms = await this.#expand(own)
-    const { group, filters } = this.#filters()
+    const { group, filters, ungrouped } = this.#filters()
     const parts = []
-    for (const { term, boost } of terms) {
-      const postings = await this.#postings(term, group, own)
-      if (postings.count === 0) continue
-      const count = await this.#countDocuments(term, own)
-      parts.push(scorePostings(postings, filters, termWeight(statistics, count) * boost, norms))
+    for (const { postings, isGrouped, documents, boost } of await this.#expand(own, group)) {
+      const weight = termWeight(statistics, documents) * boost
+      parts.push(scorePostings(postings, isGrouped ? filters : ungrouped, weight, norms))
     }
     return new RankedDocuments(sumScores(parts), textLimits.maxCandidates)
   }
 
   /** A filter on the first field chooses a group of postings; the others are hashes to compare. */
-  #filters(): { readonly group: Uint8Array | undefined; readonly filters: readonly WordFilter[] } {
+  #filters(): {
+    readonly group: Uint8Array | undefined
+    /** For postings of the group, and for those of all groups. */
+    readonly filters: readonly WordFilter[]
+    readonly ungrouped: readonly WordFilter[]
+  } {
     const hashes = this.query.filters.map(({ field, value }) => ({ field, hash: hashFilter(value) }))
     const group = hashes.find(({ field }) => field === 0)?.hash
-    const filters = hashes.map(({ field, hash }) => ({ word: filterWord(field), hash: hash.readUInt32BE(0) }))
+    const ungrouped = hashes.map(({ field, hash }) => ({ word: filterWord(field), hash: hash.readUInt32BE(0) }))
     const isGrouped = ({ word, hash }: WordFilter): boolean => word === 0 && hash === group?.readUInt32BE(0)
-    return { group, filters: filters.filter((filter) => !isGrouped(filter)) }
+    return { group, filters: ungrouped.filter((filter) => !isGrouped(filter)), ungrouped }
   }
 
   /** The terms of the index that the words stand for, closest first, each once. */
-  async #expand(own: OwnTextWrites | undefined): Promise<readonly Term[]> {
+  async #expand(own: OwnTextWrites | undefined, group: Uint8Array | undefined): Promise<Iterable<Term>> {
     const { words } = this.query
-    const terms = new Map<string, number>()
-    for (const word of words) {
-      if ((await this.#countDocuments(word, own)) > 0) terms.set(word, exactBoost)
+    const terms = new Map<string, Term>()
+    const add = async (term: string, boost: number): Promise<void> => {
+      if (terms.has(term)) return
+      const found = await this.#postings(term, group, own)
+      if (found.documents > 0) terms.set(term, { ...found, boost })
     }
+    for (const word of words) await add(word, exactBoost)
     const prefix = words.at(-1)
     for (const term of prefix === undefined ? [] : await this.#termsWith(prefix, own)) {
       if (terms.size >= textLimits.maxExpandedTerms) break
-      if (!terms.has(term)) terms.set(term, prefixBoost)
+      await add(term, prefixBoost)
     }
-    return Array.from(terms, ([term, boost]) => ({ term, boost }))
+    return terms.values()
   }
 
   async #termsWith(prefix: string, own: OwnTextWrites | undefined): Promise<readonly string[]> {
@@ -111,23 +116,15 @@ export class TextSearch {
     if (own === undefined) return (await this.#cache.terms(this.#snapshot, index, prefix)).terms
     const replaced = own.replacedTerms(prefix)
     const { terms } = await loadTerms(this.#snapshot, index, prefix, textLimits.maxExpandedTerms + replaced.size)
-    const remaining: string[] = []
-    for (const term of terms) {
-      if (!replaced.has(term) || (await this.#countDocuments(term, own)) > 0) remaining.push(term)
-    }
-    return [...new Set([...remaining, ...own.terms(prefix)])].sort((a, b) =>
-      bytesCompare(Buffer.from(a), Buffer.from(b)),
-    )
+    return [...new Set([...terms, ...own.terms(prefix)])].sort((a, b) => bytesCompare(Buffer.from(a), Buffer.from(b)))
   }
 
-  async #postings(term: string, group: Uint8Array | undefined, own: OwnTextWrites | undefined): Promise<Postings> {
-    const postings = await this.#cache.postings(this.#snapshot, this.#entry.index, this.text, term, group)
-    return own === undefined ? postings : own.patch(postings, prefixRange(postingsPrefix(term, group)))
-  }
-
-  async #countDocuments(term: string, own: OwnTextWrites | undefined): Promise<number> {
-    const count = await this.#cache.countDocuments(this.#snapshot, this.#entry.index, term)
-    return count + (own?.countChange(prefixRange(postingsPrefix(term, undefined))) ?? 0)
+  async #postings(term: string, group: Uint8Array | undefined, own: OwnTextWrites | undefined): Promise<TermPostings> {
+    const found = await this.#cache.postings(this.#snapshot, this.#entry.index, this.text, term, group)
+    if (own === undefined) return found
+    const prefix = postingsPrefix(term, found.isGrouped ? group : undefined)
+    const documents = found.documents + own.countChange(prefixRange(postingsPrefix(term, undefined)))
+    return { ...found, documents, postings: own.patch(found.postings, prefixRange(prefix)) }
   }
 
   async #statistics(own: OwnTextWrites | undefined): Promise<TextStatistics> {
