@@ -15,7 +15,7 @@ const messages = isBrief ? 5000 : 100_000
 const channels = 50
 const vocabulary = 20_000
 const wordsPerMessage = 12
-const searches = isBrief ? 200 : 3000
+const searches = isBrief ? 200 : 2000
 const batch = 500
 
 /** Reproducible numbers in [0, 1). */

@@ -7,9 +7,11 @@ import {
   databaseKind,
   fieldsOfKind,
   toTextIndex,
+  toVectorIndex,
   type IndexKind,
   type IndexShape,
   type TextIndex,
+  type VectorIndex,
 } from './index-kind.ts'
 import { LoadedSchema } from './loaded-schema.ts'
 import { rootNamespace, systemTables, virtualTables } from './system-tables.ts'
@@ -34,6 +36,8 @@ export type IndexEntry = {
   readonly paths: readonly FieldPath[]
   /** Set for search indexes: one document has many keys there. */
   readonly text: TextIndex | undefined
+  /** Set for vector indexes. */
+  readonly vector: VectorIndex | undefined
   readonly state: IndexState
   readonly staged: boolean
 }
@@ -398,6 +402,7 @@ function createIndexEntry(rowId: Uint8Array, row: IndexRow): IndexEntry {
     fields,
     paths,
     text: toTextIndex(kind),
+    vector: toVectorIndex(kind),
     ...stateOfConfig(config),
   }
 }

@@ -9,6 +9,7 @@ import { createObject, Document } from './document.ts'
 import { indexKey, valueAt } from './index-key.ts'
 import type { OwnWrites, Write } from './own-writes.ts'
 import { addTextEffects } from './search/text-effects.ts'
+import { addVectorEffects } from './vectors/vector-keys.ts'
 
 /**
  * What a transaction's writes do at commit ts `ts`: document revisions, index entries that changed, and all old and new
@@ -33,9 +34,10 @@ export function buildEffects(catalog: Catalog, writes: OwnWrites, ts: Ts): Effec
     })
     const previous = write.base?.document.value
     for (const entry of table.indexes) {
-      const { text } = entry
-      if (text === undefined) addIndexEffects(entry, write, previous, current?.value, indexes, touched)
-      else addTextEffects({ entry, text, write }, previous, current?.value, { indexes, touched })
+      const { text, vector } = entry
+      if (text !== undefined) addTextEffects({ entry, text, write }, previous, current?.value, { indexes, touched })
+      else if (vector !== undefined) addVectorEffects({ entry, vector, write }, previous, current?.value, indexes)
+      else addIndexEffects(entry, write, previous, current?.value, indexes, touched)
     }
   }
   return { documents, indexes, touched }

@@ -7,6 +7,7 @@ import type { Database } from './database.ts'
 import { indexKey } from './index-key.ts'
 import { keyAfter } from './read-set.ts'
 import { textKeys } from './search/text-keys.ts'
+import { vectorKey } from './vectors/vector-keys.ts'
 
 /** How much background work on documents does before it lets others run. */
 export const defaultSlice = { rows: 500, bytes: 512 * 1024 } as const
@@ -59,6 +60,9 @@ export async function backfillIndex(options: {
   }
 }
 
-function keysOf({ text, paths }: IndexEntry, document: ValueObject): readonly Uint8Array[] {
-  return text === undefined ? [indexKey(paths, document)] : textKeys(text, document)
+function keysOf({ text, vector, paths }: IndexEntry, document: ValueObject): readonly Uint8Array[] {
+  if (text !== undefined) return textKeys(text, document)
+  if (vector === undefined) return [indexKey(paths, document)]
+  const key = vectorKey(vector, document)
+  return key === undefined ? [] : [key]
 }

@@ -13,6 +13,7 @@ const index: IndexEntry = {
   descriptor: 'by_ab',
   kind: { type: 'database' },
   text: undefined,
+  vector: undefined,
   fields: ['a', 'b'],
   paths: [['a'], ['b'], ['_creationTime'], ['_id']],
   state: 'enabled',

@@ -39,12 +39,13 @@ function parseTable(json: unknown): TableSchema {
   if (!isJsonObject(json) || typeof json['tableName'] !== 'string') throw invalidSchema('every table must have a name')
   const { tableName } = json
   checkTableName(tableName)
-  refuseVectorIndexes(tableName, json)
   const indexes = [
     ...parseIndexes(tableName, json['indexes'], false),
     ...parseIndexes(tableName, json['stagedDbIndexes'], true),
     ...parseSearchIndexes(tableName, json['searchIndexes'], false),
     ...parseSearchIndexes(tableName, json['stagedSearchIndexes'], true),
+    ...parseVectorIndexes(tableName, json['vectorIndexes'], false),
+    ...parseVectorIndexes(tableName, json['stagedVectorIndexes'], true),
   ]
   checkIndexes(tableName, indexes)
   const documentType =
@@ -64,21 +65,6 @@ function checkTableName(name: string): void {
     )
   }
   if (name.startsWith('_')) throw new BadRequest('TableNameReserved', `${name} is a reserved table name.`)
-}
-
-/** A kind of index that this version does not build. */
-function refuseVectorIndexes(tableName: string, json: Readonly<Record<string, unknown>>): void {
-  for (const field of ['vectorIndexes', 'stagedVectorIndexes']) {
-    const definitions = json[field]
-    if (!Array.isArray(definitions) || definitions.length === 0) continue
-    const names = definitions.map((definition: unknown) =>
-      isJsonObject(definition) ? `"${tableName}.${String(definition['indexDescriptor'])}"` : `"${tableName}"`,
-    )
-    throw new BadRequest(
-      'VectorIndexesNotSupported',
-      `Vector indexes are not supported by this version of the server. Remove ${names.join(', ')} from the schema.`,
-    )
-  }
 }
 
 function parseIndexes(tableName: string, json: unknown, staged: boolean): readonly IndexDefinition[] {
@@ -117,6 +103,28 @@ function parseSearchIndexes(tableName: string, json: unknown, staged: boolean): 
   })
 }
 
+function parseVectorIndexes(tableName: string, json: unknown, staged: boolean): readonly IndexDefinition[] {
+  if (json === undefined || json === null) return []
+  if (!Array.isArray(json)) throw invalidSchema(`the vector indexes of the table "${tableName}" must be a list`)
+  return json.map((definition: unknown): IndexDefinition => {
+    if (!isJsonObject(definition)) throw invalidSchema(`a vector index of the table "${tableName}" is not an object`)
+    const { indexDescriptor, vectorField, dimensions, filterFields = [] } = definition
+    if (
+      typeof indexDescriptor !== 'string' ||
+      typeof vectorField !== 'string' ||
+      typeof dimensions !== 'number' ||
+      !Array.isArray(filterFields) ||
+      !filterFields.every((field) => typeof field === 'string')
+    ) {
+      throw invalidSchema(
+        `a vector index of the table "${tableName}" has no name, no vector field, no dimensions or no filter fields`,
+      )
+    }
+    const kind = { type: 'vector', vectorField, dimensions, filterFields } as const
+    return { name: indexDescriptor, fields: fieldsOfKind(kind), kind, staged }
+  })
+}
+
 function checkIndexes(tableName: string, indexes: readonly IndexDefinition[]): void {
   if (indexes.length > databaseLimits.maxIndexesPerTable) {
     throw new BadRequest(
@@ -125,7 +133,7 @@ function checkIndexes(tableName: string, indexes: readonly IndexDefinition[]): v
     )
   }
   const names = new Set<string>()
-  const nameOfFields = new Map<string, string>()
+  const nameOfContent = new Map<string, string>()
   for (const index of indexes) {
     checkIndex(tableName, index)
     if (names.has(index.name)) {
@@ -135,11 +143,16 @@ function checkIndexes(tableName: string, indexes: readonly IndexDefinition[]): v
       )
     }
     names.add(index.name)
-    const fields = JSON.stringify([index.kind.type, index.fields])
-    const twin = nameOfFields.get(fields)
+    const content = contentOf(index)
+    const twin = nameOfContent.get(content)
     if (twin !== undefined) throw notUnique(tableName, index.kind, twin, index.name)
-    nameOfFields.set(fields, index.name)
+    nameOfContent.set(content, index.name)
   }
+}
+
+/** Two indexes of the same content are one too many. */
+function contentOf({ kind, fields }: IndexDefinition): string {
+  return JSON.stringify(kind.type === 'vector' ? [kind.type, kind.vectorField, kind.dimensions] : [kind.type, fields])
 }
 
 function notUnique(tableName: string, kind: IndexKind, first: string, second: string): BadRequest {
@@ -147,6 +160,12 @@ function notUnique(tableName: string, kind: IndexKind, first: string, second: st
     return new BadRequest(
       'SearchIndexFieldNotUnique',
       `In table "${tableName}" search index "${first}" and search index "${second}" have the same \`searchField\`. Search indexes must be unique within a table.`,
+    )
+  }
+  if (kind.type === 'vector') {
+    return new BadRequest(
+      'VectorIndexFieldNotUnique',
+      `In table "${tableName}" vector index "${first}" and vector index "${second}" have the same \`vectorField\` and \`dimensions\`. Vector indexes must be unique within a table.`,
     )
   }
   return new BadRequest(
@@ -190,6 +209,19 @@ function checkIndex(tableName: string, { name, fields, kind, staged }: IndexDefi
     seen.add(field)
   }
   if (kind.type === 'search') checkIndexField(name, kind.searchField)
+  if (kind.type === 'vector') {
+    checkIndexField(name, kind.vectorField)
+    checkDimensions(tableName, name, kind.dimensions)
+  }
+}
+
+function checkDimensions(tableName: string, name: string, dimensions: number): void {
+  const { minDimensions, maxDimensions } = databaseLimits
+  if (Number.isInteger(dimensions) && dimensions >= minDimensions && dimensions <= maxDimensions) return
+  throw new BadRequest(
+    'InvalidVectorDimensionError',
+    `In table "${tableName}" the vector index "${name}" must have between ${minDimensions} and ${maxDimensions} dimensions, not ${dimensions}.`,
+  )
 }
 
 function checkFieldCount(
@@ -244,6 +276,12 @@ function isObjectType(validator: Validator): boolean {
 }
 
 function checkReachable(tableName: string, index: IndexDefinition, documentType: Validator): void {
+  if (index.kind.type === 'vector' && !canHoldVector(documentType, parseFieldPath(index.kind.vectorField))) {
+    throw new BadRequest(
+      'SchemaDefinitionError',
+      `In table "${tableName}" the vector index "${index.name}" is invalid because it references the field "${index.kind.vectorField}" that is neither an array of float64 or optional array of float64.`,
+    )
+  }
   for (const field of index.fields) {
     if (canReach(documentType, parseFieldPath(field))) continue
     throw new BadRequest(
@@ -251,6 +289,17 @@ function checkReachable(tableName: string, index: IndexDefinition, documentType:
       `In table "${tableName}" the index "${index.name}" is invalid because it references the field "${field}" that does not exist.`,
     )
   }
+}
+
+function canHoldVector(validator: Validator, path: readonly string[]): boolean {
+  if (validator.type === 'any') return true
+  if (validator.type === 'union') return validator.members.some((member) => canHoldVector(member, path))
+  const [field, ...rest] = path
+  if (field === undefined) return validator.type === 'array' && ['number', 'any'].includes(validator.element.type)
+  if (validator.type === 'record') return canHoldVector(validator.values, rest)
+  if (validator.type !== 'object') return false
+  const member = validator.fields.get(field)
+  return member !== undefined && canHoldVector(member.validator, rest)
 }
 
 function canReach(validator: Validator, path: readonly string[]): boolean {

@@ -295,6 +295,17 @@ export class Transaction {
     return this.#findReadableTable(name, 'private')
   }
 
+  /** For a vector search: its table and index; undefined if there is no such table. Throws the developer's error. */
+  findVectorIndex(tableName: string, indexName: string): { table: TableEntry; entry: IndexEntry } | undefined {
+    const table = this.#findReadableTable(tableName, 'user')
+    if (table === undefined) return undefined
+    const entry = this.#resolveIndex(table, indexName)
+    if (entry.vector === undefined) {
+      throw new BadRequest('IndexNotAVectorIndexError', `Index ${tableName}.${indexName} is not a vector index`)
+    }
+    return { table, entry }
+  }
+
   /** Records that the outcome depends on the set of indexes of `table`. */
   dependOnIndexes(table: TableEntry): void {
     this.#depend(`i${table.tablet}`, fixedIndexes.index.byTableId, table.indexDependency)
@@ -480,7 +491,9 @@ export class Transaction {
     const name = `${shownName(table)}.${index.descriptor}`
     const { text } = index
     if (query.search === undefined) {
-      if (text !== undefined) throw new BadRequest('IndexNotADatabaseIndexError', `Index ${name} is a search index`)
+      if (index.kind.type !== 'database') {
+        throw new BadRequest('IndexNotADatabaseIndexError', `Index ${name} is a ${index.kind.type} index`)
+      }
       return { table, index, range: compileRange(table, index, query.range), order: query.order }
     }
     if (text === undefined) throw new BadRequest('IndexNotASearchIndexError', `Index ${name} is not a search index`)

@@ -13,6 +13,7 @@ import type { Snapshot } from '../snapshot.ts'
 import { fieldLengths } from './field-length.ts'
 import { FollowedValue, type Fold } from './followed-value.ts'
 import { decodePostings, patchPostings, type Postings } from './postings.ts'
+import { RecentWrites } from './recent-writes.ts'
 import {
   hashBytes,
   isPosting,
@@ -52,8 +53,6 @@ type FollowedSource<V, L extends V | undefined> = {
   readonly sizeOf: (value: V) => number
 }
 
-type RecentWrite = { readonly ts: Ts; readonly write: IndexWrite }
-
 const itemOverheadBytes = 512
 
 export class TextCache {
@@ -61,18 +60,13 @@ export class TextCache {
   readonly #maxUngrouped: number
   readonly #items = new LruList<Item>()
   readonly #byName = new Map<string, Item>()
-  /** Indexes that are searched, with the commit since which their writes are remembered. */
-  readonly #followed = new Map<IndexId, Ts>()
-  #recent: RecentWrite[] = []
-  #recentFloorTs: Ts
-  #appliedTs: Ts
+  readonly #recent: RecentWrites
 
   /** `startTs`: the newest applied commit. */
   constructor(options: TextCacheOptions & { readonly startTs: Ts }) {
     this.#maxBytes = options.maxBytes ?? textCacheLimits.maxBytes
     this.#maxUngrouped = options.maxUngroupedPostings ?? textLimits.maxUngroupedPostings
-    this.#recentFloorTs = options.startTs
-    this.#appliedTs = options.startTs
+    this.#recent = new RecentWrites({ startTs: options.startTs, max: textCacheLimits.maxRecentWrites })
   }
 
   /** Estimated memory of what is kept. */
@@ -82,15 +76,9 @@ export class TextCache {
 
   /** Follows a commit. Commits come in order, before anyone reads at their ts. */
   apply({ ts, indexes }: Pick<Commit, 'ts' | 'indexes'>): void {
-    this.#appliedTs = ts
-    if (this.#followed.size === 0) return
-    for (const write of indexes) {
-      if (!this.#followed.has(write.index)) continue
-      this.#recent.push({ ts, write })
+    for (const write of this.#recent.add(ts, indexes)) {
       for (const name of namesOf(write)) this.#change(name, ts, write)
     }
-    const excess = this.#recent.length - 2 * textCacheLimits.maxRecentWrites
-    if (excess > 0) this.#forgetRecent()
   }
 
   /** The postings of a term: all of them, or those in the group if they are many. */
@@ -141,7 +129,7 @@ export class TextCache {
     const item = this.#find(name)
     if (item?.content.kind === 'terms' && item.content.ts <= snapshot.ts) return item.content.list
     const list = await loadTerms(snapshot, index, prefix, textLimits.maxExpandedTerms)
-    const since = this.#writesSince(index, snapshot.ts)
+    const since = this.#recent.since(index, snapshot.ts)
     const isCurrent = since?.every(({ write }) => !isPosting(write.key) || !changesTerms(list, prefix, write)) ?? false
     if (isCurrent && item === undefined) {
       const sizeBytes = itemOverheadBytes + 64 * list.terms.length
@@ -162,10 +150,10 @@ export class TextCache {
       const known = (item.content.value as FollowedValue<V>).at(snapshot.ts)
       return known === undefined ? await load() : known.value
     }
-    if (!this.#followed.has(index)) this.#followed.set(index, this.#appliedTs)
+    this.#recent.follow(index)
     const value = await load()
     if (value === undefined) return value
-    const since = this.#writesSince(index, snapshot.ts)
+    const since = this.#recent.since(index, snapshot.ts)
     // Another search may have read the same meanwhile.
     if (since === undefined || this.#byName.has(name)) return value
     const followed = new FollowedValue(snapshot.ts, value, fold)
@@ -209,21 +197,6 @@ export class TextCache {
     const { value } = item.content
     value.add(ts, write)
     if (value.changeCount > textCacheLimits.maxChanges) value.forget()
-  }
-
-  /** Writes of the index behind `at`; undefined if they are not all known. */
-  #writesSince(index: IndexId, at: Ts): readonly RecentWrite[] | undefined {
-    const followedTs = this.#followed.get(index)
-    if (followedTs === undefined || at < followedTs || at < this.#recentFloorTs) return undefined
-    let first = this.#recent.length
-    while (first > 0 && (this.#recent[first - 1] as RecentWrite).ts > at) first -= 1
-    return this.#recent.slice(first).filter(({ write }) => write.index === index)
-  }
-
-  #forgetRecent(): void {
-    const dropped = this.#recent.length - textCacheLimits.maxRecentWrites
-    this.#recentFloorTs = (this.#recent[dropped - 1] as RecentWrite).ts
-    this.#recent = this.#recent.slice(dropped)
   }
 }
 
