@@ -11,9 +11,9 @@ import { SqliteStorage } from '@concave/storage'
 import type { Value } from '@concave/values'
 
 const isBrief = process.argv.includes('--brief')
-const count = isBrief ? 5000 : 100_000
+const count = Number(process.env['COUNT'] ?? 100_000)
 const dimensions = 1536
-const groups = 10
+const groups = Number(process.env['GROUPS'] ?? 10)
 const searches = isBrief ? 20 : 60
 const results = 10
 const batch = 100

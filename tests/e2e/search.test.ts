@@ -112,15 +112,18 @@ describe('withSearchIndex', () => {
 })
 
 describe('a push', () => {
-  it('fills search indexes from documents that are there, and names them', async () => {
+  it('fills search and vector indexes from documents that are there, and names them', async () => {
     await send({ body: 'before the index', channel: 'late' })
     const schema = await dev.app.read('convex/schema.ts')
     await dev.app.write({
-      'convex/schema.ts': schema.replace(
-        ".index('by_channel', ['channel'])",
-        ".index('by_channel', ['channel'])\n    .searchIndex('search_author', { searchField: 'author' })" +
-          "\n    .searchIndex('later', { searchField: 'channel', staged: true })",
-      ),
+      'convex/schema.ts': schema
+        .replace(
+          ".index('by_channel', ['channel'])",
+          ".index('by_channel', ['channel'])\n    .searchIndex('search_author', { searchField: 'author' })" +
+            "\n    .searchIndex('later', { searchField: 'channel', staged: true })" +
+            "\n    .vectorIndex('by_meaning', { vectorField: 'meaning', dimensions: 3, filterFields: ['channel'] })",
+        )
+        .replace('body: v.string(),', 'body: v.string(), meaning: v.optional(v.array(v.float64())),'),
       'convex/authors.ts': `import { query } from './_generated/server'
 export const search = query({
   args: {},
@@ -136,6 +139,7 @@ export const searchStaged = query({
     })
     const done = await dev.cli.succeed('dev', '--once', '--typecheck', 'disable')
     expect(done.stderr).toMatch(/\[\+\] messages\.search_author/)
+    expect(done.stderr).toMatch(/\[\+\] messages\.by_meaning/)
     expect(await query(dev.url, 'authors:search')).toBe(2)
     const staged = await post(dev.url, '/api/query', { path: 'authors:searchStaged', args: {} })
     expect(staged.body.errorMessage).toContain(

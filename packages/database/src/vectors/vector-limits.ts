@@ -7,6 +7,10 @@ export const vectorLimits = {
   maxLoadedBytes: 1_048_576,
   /** Vectors kept in memory per database; what is larger is read again by every search. */
   maxKeptBytes: 256 * 1_048_576,
+  /** Recent writes that are remembered, so that what was just loaded can be brought up to date. */
+  maxRecentWrites: 1024,
+  /** Changes of what is kept that are remembered for snapshots between its own and the newest. */
+  maxRecentChanges: 256,
   /** Changed vectors that are kept apart from those that were read, before they are put together. */
   maxChanges: 512,
 } as const

@@ -7,7 +7,6 @@ import type { VectorIndex } from '../index-kind.ts'
 import { LruList, type LruItem } from '../lru-list.ts'
 import { FollowedValue } from '../search/followed-value.ts'
 import { RecentWrites } from '../search/recent-writes.ts'
-import { textCacheLimits } from '../search/text-limits.ts'
 import type { Snapshot } from '../snapshot.ts'
 import { hashBytes, vectorPrefix, vectorRowBytes } from './vector-keys.ts'
 import { vectorLimits } from './vector-limits.ts'
@@ -31,7 +30,7 @@ export class VectorSearches {
 
   constructor(options: { readonly startTs: Ts; readonly maxBytes?: number }) {
     this.#maxBytes = options.maxBytes ?? vectorLimits.maxKeptBytes
-    this.#recent = new RecentWrites({ startTs: options.startTs, max: textCacheLimits.maxRecentWrites })
+    this.#recent = new RecentWrites({ startTs: options.startTs, max: vectorLimits.maxRecentWrites })
   }
 
   /** Follows a commit. Commits come in order, before anyone reads at their ts. */
@@ -41,7 +40,7 @@ export class VectorSearches {
       for (const name of [nameOf(write.index, undefined), nameOf(write.index, group)]) {
         const set = this.#byName.get(name)?.set
         set?.add(ts, write)
-        if (set !== undefined && set.changeCount > textCacheLimits.maxChanges) set.forget()
+        if (set !== undefined && set.changeCount > vectorLimits.maxRecentChanges) set.forget()
       }
     }
   }
