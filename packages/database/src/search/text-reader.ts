@@ -27,13 +27,14 @@ export type TermList = { readonly terms: readonly string[]; readonly isComplete:
 /** The whole first key. */
 const first = { limit: 1, skip: 0 } as const
 
-/** All postings that begin with `prefix`; undefined if they are more than `limit`. */
+/** All postings that begin with `prefix`; undefined if they are more than `limit`. Reads `pageKeys` at once. */
 export async function loadPostings(
   snapshot: Snapshot,
   index: IndexId,
   text: TextIndex,
   prefix: Uint8Array,
   limit = Number.MAX_SAFE_INTEGER,
+  pageKeys: number = textLimits.maxLoadedKeys,
 ): Promise<Postings | undefined> {
   const width = recordBytes(text)
   const whole = prefixRange(prefix)
@@ -43,12 +44,12 @@ export async function loadPostings(
   let loaded = 0
   let range = whole
   for (;;) {
-    const page = await snapshot.scanKeys(index, range, { limit: Math.min(textLimits.maxLoadedKeys, limit + 1), skip })
+    const page = await snapshot.scanKeys(index, range, { limit: Math.min(pageKeys, limit + 1), skip })
     const last = Buffer.concat([prefix.subarray(0, skip), page.bytes.subarray(page.bytes.length - width)])
     if (page.count > 0) parts.push(readPostings(page.bytes, width))
-    if (page.exhausted) return joinPostings(parts, width / 4)
     loaded += page.count
     if (loaded > limit) return undefined
+    if (page.exhausted) return joinPostings(parts, width / 4)
     range = { from: keyAfter(last), to: whole.to }
     await new Promise(setImmediate)
   }

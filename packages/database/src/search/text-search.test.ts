@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Database } from '../database.ts'
 import { collect, drain, mutate, openTestDatabase, patchOf, value } from '../database-fixture.ts'
 import { createSearchTable, textSearch } from './search-fixture.ts'
+import { hashFilter, postingsPrefix } from './text-keys.ts'
+import { loadPostings } from './text-reader.ts'
 
 const filterFields = ['channel', ...Array.from({ length: 9 }, (_, position) => `f${position}`)]
 
@@ -186,5 +188,26 @@ describe('a text search', () => {
     expect(() => database.commit(tx, 'test')).toThrow(
       'A call to "other" changed a document that a search of the index "by_text" looked for',
     )
+  })
+
+  it('reads postings page by page, and no more than are wanted', async () => {
+    await insert('same', 'same same', 'same other', 'other', 'same')
+    await mutate(database, (tx) => tx.insert('notes', value({ text: 'same', channel: 'elsewhere' })))
+    const entry = database.catalog.findTable('', 'notes')?.indexes.find(({ descriptor }) => descriptor === 'by_text')
+    if (entry?.text === undefined) throw new Error('there is the index')
+    const { index, text } = entry
+    const snapshot = database.committer.snapshot(database.latestTs())
+    for (const [group, count] of [
+      [undefined, 5],
+      [hashFilter('c'), 4],
+    ] as const) {
+      const prefix = postingsPrefix('same', group)
+      const whole = await loadPostings(snapshot, index, text, prefix)
+      expect(whole?.count).toBe(count)
+      for (const pageKeys of [1, 2, count, count + 1]) {
+        expect(await loadPostings(snapshot, index, text, prefix, count, pageKeys)).toEqual(whole)
+        expect(await loadPostings(snapshot, index, text, prefix, count - 1, pageKeys)).toBeUndefined()
+      }
+    }
   })
 })

@@ -23,9 +23,10 @@ export async function* loadVectors(
   index: IndexId,
   vector: VectorIndex,
   prefix: Uint8Array,
+  pageBytes: number = vectorLimits.maxLoadedBytes,
 ): AsyncIterable<VectorRows> {
   const width = vectorRowBytes(vector)
-  const limit = Math.max(1, Math.floor(vectorLimits.maxLoadedBytes / width))
+  const limit = Math.max(1, Math.floor(pageBytes / width))
   const whole = prefixRange(prefix)
   let range = whole
   for (;;) {

@@ -9,6 +9,8 @@ import { parseSchema } from '../schema.ts'
 import { waitForSchema } from '../schema-progress.ts'
 import { finishSchemaPush, startSchemaPush } from '../schema-push.ts'
 import { SchemaWorker } from '../schema-worker.ts'
+import { hashValue, vectorPrefix, vectorRowBytes } from './vector-keys.ts'
+import { loadVectors } from './vector-rows.ts'
 
 const index = {
   indexDescriptor: 'by_vector',
@@ -176,6 +178,39 @@ describe('vector search', () => {
       for (const id of second) await tx.delete(id)
     })
     expect((await database.vectorSearch(query)).map(({ _id }) => _id)).toEqual([first[699], first[698]])
+    await database.close()
+  })
+
+  it('reads vectors page by page', async () => {
+    const database = await openTestDatabase()
+    await push(database, index)
+    await mutate(database, async (tx) => {
+      for (let number = 0; number < 5; number += 1) {
+        await tx.insert('things', value(toDocument({ vector: [number, 1, 1], kind: number % 2 === 0 ? 'a' : 'b' })))
+      }
+    })
+    const table = database.catalog.findTable('', 'things')
+    const entry = table?.indexes.find(({ descriptor }) => descriptor === 'by_vector')
+    if (entry?.vector === undefined) throw new Error('there is the index')
+    const { vector } = entry
+    const snapshot = database.committer.snapshot(database.latestTs())
+    for (const [group, count] of [
+      [undefined, 5],
+      [hashValue('a'), 3],
+    ] as const) {
+      const load = async (pageRows: number) => {
+        const pages: Uint8Array[] = []
+        const rowBytes = vectorRowBytes(vector)
+        const prefix = vectorPrefix(group)
+        for await (const rows of loadVectors(snapshot, entry.index, vector, prefix, pageRows * rowBytes)) {
+          pages.push(new Uint8Array(rows.memory))
+        }
+        return new Uint8Array(Buffer.concat(pages))
+      }
+      const whole = await load(10)
+      expect(whole.length).toBe(count * vectorRowBytes(vector))
+      for (const pageRows of [1, 2, count]) expect(await load(pageRows)).toEqual(whole)
+    }
     await database.close()
   })
 
