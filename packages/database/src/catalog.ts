@@ -1,6 +1,6 @@
 import { assert, bytesCompare } from '@concave/base'
 import type { IndexId, KeyRange, Tablet } from '@concave/storage'
-import { encodeKey, keySuccessor } from '@concave/values'
+import { decodeValue, encodeKey, encodeValue, keySuccessor } from '@concave/values'
 
 import { bytesKey, parseFieldPath, type FieldPath } from './index-key.ts'
 import {
@@ -306,7 +306,12 @@ export type IndexRow = {
 }
 export type IndexConfig =
   | { readonly type: 'database'; readonly fields: readonly string[]; readonly onDiskState: OnDiskState }
-  | (Exclude<IndexKind, { type: 'database' }> & { readonly onDiskState: SearchOnDiskState })
+  | (Extract<IndexKind, { type: 'search' }> & { readonly onDiskState: SearchOnDiskState })
+  /** `dimensions` is an int64 in wire form. */
+  | (Omit<Extract<IndexKind, { type: 'vector' }>, 'dimensions'> & {
+      readonly dimensions: unknown
+      readonly onDiskState: SearchOnDiskState
+    })
 export type OnDiskState =
   | { readonly type: 'Backfilling'; readonly backfillState: { readonly staged: boolean } }
   | { readonly type: 'Backfilled2'; readonly staged: boolean }
@@ -334,7 +339,9 @@ export function indexConfig(
   staged: boolean,
 ): IndexConfig {
   if (kind.type === 'database') return { type: 'database', fields, onDiskState: onDiskState(state, staged) }
-  return { ...kind, onDiskState: searchOnDiskState(state, staged) }
+  const disk = { onDiskState: searchOnDiskState(state, staged) }
+  if (kind.type === 'search') return { ...kind, ...disk }
+  return { ...kind, dimensions: encodeValue(BigInt(kind.dimensions)), ...disk }
 }
 
 function searchOnDiskState(state: IndexState, staged: boolean): SearchOnDiskState {
@@ -409,8 +416,12 @@ function createIndexEntry(rowId: Uint8Array, row: IndexRow): IndexEntry {
 
 function kindOfConfig(config: IndexConfig): IndexKind {
   if (config.type === 'database') return databaseKind
-  const { onDiskState: _, ...kind } = config
-  return kind
+  if (config.type === 'search') {
+    const { type, searchField, filterFields } = config
+    return { type, searchField, filterFields }
+  }
+  const { type, vectorField, filterFields } = config
+  return { type, vectorField, dimensions: Number(decodeValue(config.dimensions)), filterFields }
 }
 
 function stateOfConfig(config: IndexConfig): Pick<IndexEntry, 'state' | 'staged'> {

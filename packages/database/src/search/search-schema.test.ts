@@ -1,11 +1,14 @@
 import { createLog, systemClock } from '@concave/base'
+import { MemoryDisk, MemoryStorage } from '@concave/storage'
 import { expect, it, describe } from 'vitest'
 
-import { openTestDatabase } from '../database-fixture.ts'
+import { Collection } from '../collection.ts'
+import { collect, mutate, openTestDatabase, value } from '../database-fixture.ts'
 import { parseSchema } from '../schema.ts'
 import { waitForSchema } from '../schema-progress.ts'
 import { finishSchemaPush, startSchemaPush } from '../schema-push.ts'
 import { SchemaWorker } from '../schema-worker.ts'
+import { textSearch } from './search-fixture.ts'
 
 function schemaText(table: object): string {
   return JSON.stringify({
@@ -104,5 +107,31 @@ describe('search indexes of a schema', () => {
     expect(await push({})).toEqual({ ...none, removed_indexes: [{ ...json, filterFields: ['c'], staged: true }] })
     await worker.stop()
     await database.close()
+  })
+
+  it('are there when the database is opened again', async () => {
+    const disk = new MemoryDisk()
+    const first = await openTestDatabase({ storage: new MemoryStorage({ disk }) })
+    const worker = SchemaWorker.start({ database: first, clock: systemClock, log: createLog({ level: 'silent' }) })
+    const vector = { indexDescriptor: 'v', vectorField: 'b', dimensions: 2, filterFields: [] }
+    const schema = schemaText({ searchIndexes: [search('s', 'a')], vectorIndexes: [vector] })
+    const { value: started } = await first.mutate('push', (tx) => startSchemaPush(tx, { schema, nowMs: 0 }))
+    await waitForSchema(first, started.schemaId, 5000)
+    await first.mutate('push', (tx) => finishSchemaPush(tx, started.schemaId))
+    const id = await mutate(first, (tx) => tx.insert('t', value({ a: 'some text', b: [3, 4] })))
+    await worker.stop()
+    await first.close()
+    const second = await openTestDatabase({ storage: new MemoryStorage({ disk }) })
+    expect(await collect(second.begin('query'), textSearch('t.s', 'a', 'te'))).toMatchObject([{ _id: id }])
+    expect(await second.vectorSearch({ indexName: 't.v', vector: [0, 1] })).toMatchObject([{ _id: id }])
+    const { value: rows } = await second.read((tx) => new Collection<{ config: object }>('_index').list(tx))
+    expect(rows.map(({ config }) => config)).toContainEqual({
+      type: 'vector',
+      vectorField: 'b',
+      dimensions: 2n,
+      filterFields: [],
+      onDiskState: { state: 'snapshotted' },
+    })
+    await second.close()
   })
 })
