@@ -299,29 +299,6 @@ describe('a push that fails', () => {
       says: 'counting", and this version of Concave does not run components yet',
     },
     {
-      what: 'a search index',
-      files: {
-        'convex/extra.ts': 'export const nothing = 1\n',
-        'convex/schema.ts': `
-          import { defineSchema, defineTable } from 'convex/server'
-          import { v } from 'convex/values'
-          export default defineSchema({ items: defineTable(v.any()).searchIndex('by_text', { searchField: 'label' }) })`,
-      },
-      says: 'items.by_text',
-    },
-    {
-      what: 'a vector index',
-      files: {
-        'convex/schema.ts': `
-          import { defineSchema, defineTable } from 'convex/server'
-          import { v } from 'convex/values'
-          export default defineSchema({
-            items: defineTable({ e: v.array(v.float64()) }).vectorIndex('by_e', { vectorField: 'e', dimensions: 16 }),
-          })`,
-      },
-      says: 'items.by_e',
-    },
-    {
       what: '"use node"',
       files: { 'convex/node.ts': `'use node'\n${functionPrelude}export const call = action(async () => 1)\n` },
       says: 'The module node.js says "use node"',

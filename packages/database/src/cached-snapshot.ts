@@ -3,11 +3,11 @@
  * and short index pages only: longer scans are left alone, so that they don't push out what is looked up again and again.
  */
 import { assert } from '@concave/base'
-import type { IndexId, KeyRange, ScanResult, ScanRow, StoredDocument, Tablet, Ts } from '@concave/storage'
+import type { IndexId, KeyRange, KeysResult, ScanResult, ScanRow, StoredDocument, Tablet, Ts } from '@concave/storage'
 import { readCacheLimits } from './limits.ts'
 import type { CachedPage, PageSource, ReadCache } from './read-cache.ts'
 import { isSingleKey } from './read-set.ts'
-import type { Snapshot } from './snapshot.ts'
+import type { KeysOptions, Snapshot } from './snapshot.ts'
 import type { Order } from './versioned-map.ts'
 
 type Documents = readonly (StoredDocument | undefined)[]
@@ -77,6 +77,15 @@ export class CachedSnapshot implements Snapshot {
     assert(limit > 0, 'A page has at least one row.')
     const [document] = await this.get(tablet, [range.from])
     return { kind: 'scan', rows: document === undefined ? [] : [withKey(range.from, document)], exhausted: true }
+  }
+
+  /** Keys alone are cached by who makes sense of them. */
+  async scanKeys(index: IndexId, range: KeyRange, options: KeysOptions): Promise<KeysResult> {
+    return this.#snapshot.scanKeys(index, range, options)
+  }
+
+  async countKeys(index: IndexId, range: KeyRange): Promise<number> {
+    return this.#snapshot.countKeys(index, range)
   }
 
   async #fromPage(page: CachedPage, tablet: Tablet, limit: number, maxBytes: number): Promise<ScanResult> {

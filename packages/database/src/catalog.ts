@@ -1,8 +1,18 @@
 import { assert, bytesCompare } from '@concave/base'
 import type { IndexId, KeyRange, Tablet } from '@concave/storage'
-import { encodeKey, keySuccessor } from '@concave/values'
+import { decodeValue, encodeKey, encodeValue, keySuccessor } from '@concave/values'
 
 import { bytesKey, parseFieldPath, type FieldPath } from './index-key.ts'
+import {
+  databaseKind,
+  fieldsOfKind,
+  toTextIndex,
+  toVectorIndex,
+  type IndexKind,
+  type IndexShape,
+  type TextIndex,
+  type VectorIndex,
+} from './index-kind.ts'
 import { LoadedSchema } from './loaded-schema.ts'
 import { rootNamespace, systemTables, virtualTables } from './system-tables.ts'
 
@@ -19,10 +29,15 @@ export type IndexEntry = {
   readonly rowId: Uint8Array
   readonly index: IndexId
   readonly descriptor: string
+  readonly kind: IndexKind
   /** Declared fields; without `_creationTime` and `_id`. */
   readonly fields: readonly string[]
-  /** Effective paths of the key. Empty for `by_id`, whose key is the internal id. */
+  /** Effective paths of a database index's key. Empty for `by_id`, whose key is the internal id. */
   readonly paths: readonly FieldPath[]
+  /** Set for search indexes: one document has many keys there. */
+  readonly text: TextIndex | undefined
+  /** Set for vector indexes. */
+  readonly vector: VectorIndex | undefined
   readonly state: IndexState
   readonly staged: boolean
 }
@@ -287,19 +302,26 @@ export type IndexRow = {
   readonly table_id: string
   readonly descriptor: string
   readonly index: IndexId
-  readonly config: {
-    readonly type: 'database'
-    readonly fields: readonly string[]
-    readonly onDiskState: OnDiskState
-  }
+  readonly config: IndexConfig
 }
+export type IndexConfig =
+  | { readonly type: 'database'; readonly fields: readonly string[]; readonly onDiskState: OnDiskState }
+  | (Extract<IndexKind, { type: 'search' }> & { readonly onDiskState: SearchOnDiskState })
+  /** `dimensions` is an int64 in wire form. */
+  | (Omit<Extract<IndexKind, { type: 'vector' }>, 'dimensions'> & {
+      readonly dimensions: unknown
+      readonly onDiskState: SearchOnDiskState
+    })
 export type OnDiskState =
   | { readonly type: 'Backfilling'; readonly backfillState: { readonly staged: boolean } }
   | { readonly type: 'Backfilled2'; readonly staged: boolean }
   | { readonly type: 'Enabled' }
+export type SearchOnDiskState =
+  | { readonly state: 'backfilling' | 'backfilled2'; readonly staged: boolean }
+  | { readonly state: 'snapshotted' }
 export type CountersRow = { readonly nextTablet: Tablet; readonly nextIndex: IndexId }
 
-export function onDiskState(state: IndexState, staged: boolean): OnDiskState {
+function onDiskState(state: IndexState, staged: boolean): OnDiskState {
   switch (state) {
     case 'backfilling':
       return { type: 'Backfilling', backfillState: { staged } }
@@ -308,6 +330,23 @@ export function onDiskState(state: IndexState, staged: boolean): OnDiskState {
     case 'enabled':
       return { type: 'Enabled' }
   }
+}
+
+/** The `config` of an index's row. */
+export function indexConfig(
+  { kind, fields }: Pick<IndexShape, 'kind' | 'fields'>,
+  state: IndexState,
+  staged: boolean,
+): IndexConfig {
+  if (kind.type === 'database') return { type: 'database', fields, onDiskState: onDiskState(state, staged) }
+  const disk = { onDiskState: searchOnDiskState(state, staged) }
+  if (kind.type === 'search') return { ...kind, ...disk }
+  return { ...kind, dimensions: encodeValue(BigInt(kind.dimensions)), ...disk }
+}
+
+function searchOnDiskState(state: IndexState, staged: boolean): SearchOnDiskState {
+  if (state === 'enabled') return { state: 'snapshotted' }
+  return { state: state === 'backfilled' ? 'backfilled2' : 'backfilling', staged }
 }
 
 export function tableIdOf(rowId: Uint8Array): string {
@@ -355,7 +394,9 @@ function createTableEntry(rowId: Uint8Array, row: TableRow, indexes: readonly In
 }
 
 function createIndexEntry(rowId: Uint8Array, row: IndexRow): IndexEntry {
-  const { onDiskState: disk, fields } = row.config
+  const { config } = row
+  const kind = kindOfConfig(config)
+  const fields = config.type === 'database' ? config.fields : fieldsOfKind(kind)
   const paths =
     row.descriptor === byIdIndex
       ? []
@@ -364,11 +405,40 @@ function createIndexEntry(rowId: Uint8Array, row: IndexRow): IndexEntry {
     rowId,
     index: row.index,
     descriptor: row.descriptor,
+    kind,
     fields,
     paths,
-    state: disk.type === 'Enabled' ? 'enabled' : disk.type === 'Backfilled2' ? 'backfilled' : 'backfilling',
-    staged: disk.type === 'Enabled' ? false : disk.type === 'Backfilled2' ? disk.staged : disk.backfillState.staged,
+    text: toTextIndex(kind),
+    vector: toVectorIndex(kind),
+    ...stateOfConfig(config),
   }
+}
+
+function kindOfConfig(config: IndexConfig): IndexKind {
+  if (config.type === 'database') return databaseKind
+  if (config.type === 'search') {
+    const { type, searchField, filterFields } = config
+    return { type, searchField, filterFields }
+  }
+  const { type, vectorField, filterFields } = config
+  return { type, vectorField, dimensions: Number(decodeValue(config.dimensions)), filterFields }
+}
+
+function stateOfConfig(config: IndexConfig): Pick<IndexEntry, 'state' | 'staged'> {
+  if (config.type === 'database') {
+    const disk = config.onDiskState
+    if (disk.type === 'Enabled') return { state: 'enabled', staged: false }
+    if (disk.type === 'Backfilled2') return { state: 'backfilled', staged: disk.staged }
+    return { state: 'backfilling', staged: disk.backfillState.staged }
+  }
+  const disk = config.onDiskState
+  if (disk.state === 'snapshotted') return { state: 'enabled', staged: false }
+  return { state: disk.state === 'backfilled2' ? 'backfilled' : 'backfilling', staged: disk.staged }
+}
+
+/** An entry as a schema would define it. */
+export function shapeOf({ descriptor, fields, kind }: IndexEntry): IndexShape {
+  return { name: descriptor, fields, kind }
 }
 
 function compareEntries(a: IndexEntry, b: IndexEntry): number {

@@ -1,5 +1,6 @@
 import { WriteConflict, type Clock, type Log, type Random } from '@concave/base'
 import type { Storage, Ts } from '@concave/storage'
+import { encodeDocumentId } from '@concave/values'
 
 import { bootstrap, ensureSystemTables } from './bootstrap.ts'
 import type { Catalog, TableEntry } from './catalog.ts'
@@ -9,10 +10,13 @@ import { Committer, type Committed } from './committer.ts'
 import { describeConflict } from './conflict-message.ts'
 import { PageCursorCodec } from './page-cursor.ts'
 import type { ReadSet } from './read-set.ts'
+import { TextCache, type TextCacheOptions } from './search/text-cache.ts'
 import type { OnInvalidated, Subscription } from './subscriptions.ts'
 import { rootNamespace, systemTables, type SystemTable } from './system-tables.ts'
 import { TableCounts } from './table-counts.ts'
 import { Transaction, type TransactionKind } from './transaction.ts'
+import { compileVectorQuery, parseVectorQuery } from './vectors/vector-query.ts'
+import { VectorSearches } from './vectors/vector-searches.ts'
 import {
   databaseLimits,
   defaultTransactionLimits,
@@ -32,6 +36,10 @@ export type DatabaseDependencies = {
   readonly sleep?: (ms: number) => Promise<void>
   /** Memory for what snapshots read; 0 for none. */
   readonly readCacheBytes?: number
+  /** What text searches keep. */
+  readonly textCache?: TextCacheOptions
+  /** Memory for vectors that were searched. */
+  readonly vectors?: { readonly maxBytes: number }
 }
 
 export type BeginOptions = {
@@ -52,6 +60,8 @@ export class Database {
   readonly #codec: PageCursorCodec
   readonly #catalogs: CatalogHistory
   readonly #counts: TableCounts
+  readonly #textCache: TextCache
+  readonly #vectorSearches: VectorSearches
   readonly #catalogListeners = new Set<() => void>()
   #durableCatalog: Catalog
   #oldestTs: Ts = 0n
@@ -100,9 +110,13 @@ export class Database {
     this.#codec = codec
     this.#catalogs = catalogs
     this.#counts = counts
+    this.#textCache = new TextCache({ ...deps.textCache, startTs: committer.appliedTs })
+    this.#vectorSearches = new VectorSearches({ startTs: committer.appliedTs, ...deps.vectors })
     committer.onApplied((commit) => {
       this.#catalogs.apply(commit)
       this.#counts.apply(commit)
+      this.#textCache.apply(commit)
+      this.#vectorSearches.apply(commit)
     })
     this.#durableCatalog = catalogs.latest
     committer.onPublished(() => {
@@ -120,6 +134,7 @@ export class Database {
       catalog: this.#catalogs.at(at),
       random: this.#random,
       codec: this.#codec,
+      textCache: this.#textCache,
       limits: options.limits ?? defaultTransactionLimits,
       namespace: options.namespace ?? rootNamespace,
       nowNs: this.#clock.nowNs(),
@@ -176,6 +191,24 @@ export class Database {
     }
   }
 
+  /**
+   * The documents nearest to a vector at the newest durable snapshot, best first (database.md §7.2). `query` as actions
+   * send it (function-runtime.md §2.7); throws the developer's error. Nothing watches what was found.
+   */
+  async vectorSearch(
+    query: unknown,
+    options: { readonly namespace?: string } = {},
+  ): Promise<readonly { readonly _id: string; readonly _score: number }[]> {
+    const parsed = parseVectorQuery(query)
+    const tx = this.begin('query', options)
+    const found = tx.findVectorIndex(parsed.tableName, parsed.indexName)
+    if (found?.entry.vector === undefined) return []
+    const { table, entry } = found
+    const compiled = compileVectorQuery(`${parsed.tableName}.${parsed.indexName}`, found.entry.vector, parsed)
+    const results = await this.#vectorSearches.search(this.committer.snapshot(tx.beginTs), entry, compiled)
+    return results.map(({ id, score }) => ({ _id: encodeDocumentId(table.number, toInternalId(id)), _score: score }))
+  }
+
   /** Calls back once when a durable commit after `at` touches `reads`. */
   subscribe(reads: ReadSet, at: Ts, onInvalidated: OnInvalidated): Subscription {
     return this.committer.subscribe(reads, at, onInvalidated)
@@ -223,6 +256,7 @@ export class Database {
   }
 
   async close(): Promise<void> {
+    await this.#vectorSearches.close()
     await this.#checkpoint
     try {
       await this.committer.whenDurable(this.committer.appliedTs)
@@ -267,6 +301,12 @@ export class Database {
     const [byte = 0] = this.#random.bytes(1)
     return (ceiling * (byte + 1)) / 256
   }
+}
+
+function toInternalId(words: readonly number[]): Uint8Array {
+  const id = Buffer.alloc(16)
+  for (const [word, value] of words.entries()) id.writeUInt32BE(value, word * 4)
+  return new Uint8Array(id)
 }
 
 function defaultSleep(ms: number): Promise<void> {

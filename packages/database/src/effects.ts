@@ -8,6 +8,8 @@ import type { Effects } from './committer.ts'
 import { createObject, Document } from './document.ts'
 import { indexKey, valueAt } from './index-key.ts'
 import type { OwnWrites, Write } from './own-writes.ts'
+import { addTextEffects } from './search/text-effects.ts'
+import { addVectorEffects } from './vectors/vector-keys.ts'
 
 /**
  * What a transaction's writes do at commit ts `ts`: document revisions, index entries that changed, and all old and new
@@ -31,7 +33,12 @@ export function buildEffects(catalog: Catalog, writes: OwnWrites, ts: Ts): Effec
       size: current?.size ?? 0,
     })
     const previous = write.base?.document.value
-    for (const entry of table.indexes) addIndexEffects(entry, write, previous, current?.value, indexes, touched)
+    for (const entry of table.indexes) {
+      const { text, vector } = entry
+      if (text !== undefined) addTextEffects({ entry, text, write }, previous, current?.value, { indexes, touched })
+      else if (vector !== undefined) addVectorEffects({ entry, vector, write }, previous, current?.value, indexes)
+      else addIndexEffects(entry, write, previous, current?.value, indexes, touched)
+    }
   }
   return { documents, indexes, touched }
 }

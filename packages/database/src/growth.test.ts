@@ -9,7 +9,10 @@ class CountingStorage extends MemoryStorage {
   rows = 0
   override async read(at: Ts, ops: readonly ReadOp[]): Promise<ReadResult[]> {
     const results = await super.read(at, ops)
-    for (const result of results) this.rows += result.kind === 'get' ? result.documents.length : result.rows.length
+    for (const result of results) {
+      if (result.kind === 'get') this.rows += result.documents.length
+      if (result.kind === 'scan') this.rows += result.rows.length
+    }
     return results
   }
 }

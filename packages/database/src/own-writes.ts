@@ -4,6 +4,7 @@ import type { IndexId, KeyRange, Ts } from '@concave/storage'
 import type { IndexEntry, TableEntry } from './catalog.ts'
 import type { Document } from './document.ts'
 import { bytesKey, indexKey } from './index-key.ts'
+import { textKeys } from './search/text-keys.ts'
 
 /** A document as some commit left it. */
 export type Revision = { readonly ts: Ts; readonly document: Document }
@@ -70,6 +71,15 @@ export class OwnWrites {
     return start >= end ? [] : rows.slice(start, end)
   }
 
+  /** Keys that the revisions which the transaction began from have in `index`: no longer true. */
+  replacedKeys(table: TableEntry, index: IndexEntry): readonly Uint8Array[] {
+    const keys: Uint8Array[] = []
+    for (const { base, internalId } of this.#tables.get(table.tablet)?.byId.values() ?? []) {
+      if (base !== undefined) keys.push(...keysOfDocument(index, base.document, internalId))
+    }
+    return keys.sort(bytesCompare)
+  }
+
   mark(): WritesMark {
     return { length: this.#undo.length }
   }
@@ -104,8 +114,8 @@ class TableWrites {
   put(key: string, write: Write): void {
     const previous = this.byId.get(key)
     for (const { entry, rows } of this.#indexes.values()) {
-      if (previous !== undefined && previous.current !== null) remove(rows, rowKey(entry, previous))
-      if (write.current !== null) insert(rows, toRow(entry, write, write.current))
+      if (previous !== undefined) for (const key of rowKeys(entry, previous)) remove(rows, key)
+      for (const row of toRows(entry, write)) insert(rows, row)
     }
     this.byId.set(key, write)
   }
@@ -120,9 +130,7 @@ class TableWrites {
     let index = this.#indexes.get(entry.index)
     if (index === undefined) {
       const rows: OwnRow[] = []
-      for (const write of this.byId.values()) {
-        if (write.current !== null) rows.push(toRow(entry, write, write.current))
-      }
+      for (const write of this.byId.values()) rows.push(...toRows(entry, write))
       rows.sort((a, b) => bytesCompare(a.key, b.key))
       index = { entry, rows }
       this.#indexes.set(entry.index, index)
@@ -131,13 +139,18 @@ class TableWrites {
   }
 }
 
-function toRow(entry: IndexEntry, write: Write, document: Document): OwnRow {
-  return { key: rowKey(entry, write), internalId: write.internalId, document }
+function toRows(entry: IndexEntry, write: Write): readonly OwnRow[] {
+  const { current, internalId } = write
+  return current === null ? [] : rowKeys(entry, write).map((key) => ({ key, internalId, document: current }))
 }
 
-function rowKey(entry: IndexEntry, write: Write): Uint8Array {
-  if (entry.paths.length === 0 || write.current === null) return write.internalId
-  return indexKey(entry.paths, write.current.value)
+function rowKeys(entry: IndexEntry, { current, internalId }: Write): readonly Uint8Array[] {
+  return current === null ? [] : keysOfDocument(entry, current, internalId)
+}
+
+function keysOfDocument(entry: IndexEntry, { value }: Document, internalId: Uint8Array): readonly Uint8Array[] {
+  if (entry.text !== undefined) return textKeys(entry.text, value)
+  return [entry.paths.length === 0 ? internalId : indexKey(entry.paths, value)]
 }
 
 function lowerBound(rows: readonly OwnRow[], key: Uint8Array): number {

@@ -5,7 +5,7 @@ import type { PageCursorCodec, Position } from './page-cursor.ts'
 import { Pipeline } from './pipeline.ts'
 import type { CursorHost } from './query-cursor.ts'
 import type { QueryOperator } from './query-json.ts'
-import { rangeThrough, restAfter, RowScanner, type Source } from './row-scanner.ts'
+import { openScanner, rangeThrough, recordReads, restAfter, type Source } from './row-scanner.ts'
 import { databaseLimits, defaultTransactionLimits } from './transaction-limits.ts'
 
 /** Arguments of `1.0/queryPage`. `journal`: the end cursor of this query's previous run for the same subscription. */
@@ -95,7 +95,7 @@ async function scanPage(
   options: PageOptions,
   end: Position | undefined,
 ): Promise<Page> {
-  const scanner = new RowScanner({ snapshot: host.snapshot, writes: host.writes, source })
+  const scanner = openScanner({ snapshot: host.snapshot, writes: host.writes, source })
   const { isSystem } = source.table
   const readable = host.budget.readable(isSystem)
   const maxItems = end === undefined ? options.numItems : Number.MAX_SAFE_INTEGER
@@ -108,7 +108,7 @@ async function scanPage(
   let last: Uint8Array | undefined
   const finish = (range: KeyRange, position: Position, isStopped: boolean): Page => {
     host.budget.addRead(isSystem, documents, bytes)
-    host.reads.addInterval(source.index.index, range.from, range.to)
+    recordReads(host.reads, source, range)
     const rowLimit = options.maximumRowsRead ?? defaultTransactionLimits.documentsRead
     const byteLimit = options.maximumBytesRead ?? defaultTransactionLimits.bytesRead
     const isLarge =
@@ -130,6 +130,11 @@ async function scanPage(
     if (row === undefined) {
       const wanted = pipeline.hasFilter ? databaseLimits.maxScanRows : maxItems - rows.length
       if (await scanner.fill(Math.min(wanted, maxRows - documents))) continue
+      if (scanner.cutOff !== undefined) {
+        if (last !== undefined) return stopAfter(last, true)
+        finish(source.range, { kind: 'end' }, true)
+        throw scanner.cutOff
+      }
       return finish(source.range, end ?? { kind: 'end' }, false)
     }
     const { size } = row.document

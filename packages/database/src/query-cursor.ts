@@ -5,7 +5,7 @@ import type { OwnWrites } from './own-writes.ts'
 import { Pipeline, type Remaining } from './pipeline.ts'
 import type { QueryOperator } from './query-json.ts'
 import type { ReadSet } from './read-set.ts'
-import { rangeThrough, restAfter, RowScanner, type Source } from './row-scanner.ts'
+import { openScanner, rangeThrough, recordReads, restAfter, type Source } from './row-scanner.ts'
 import type { Snapshot } from './snapshot.ts'
 import { databaseLimits } from './transaction-limits.ts'
 
@@ -109,7 +109,7 @@ export class QueryCursor {
   }
 
   async #scan(source: Source, pipeline: Pipeline, maxRows: number): Promise<CursorPage> {
-    const scanner = new RowScanner({ snapshot: this.#host.snapshot, writes: this.#host.writes, source })
+    const scanner = openScanner({ snapshot: this.#host.snapshot, writes: this.#host.writes, source })
     const { isSystem } = source.table
     const readable = this.#host.budget.readable(isSystem)
     const texts: string[] = []
@@ -124,6 +124,11 @@ export class QueryCursor {
         if (await scanner.fill(scanLimit)) {
           scanLimit *= 2
           continue
+        }
+        if (scanner.cutOff !== undefined) {
+          if (rows.length > 0) break
+          this.#record(documents, bytes, source.range)
+          throw scanner.cutOff
         }
         this.#page = { rows, end: { documents, bytes, range: source.range }, consumed: undefined }
         return this.#handOut(texts, true)
@@ -162,6 +167,6 @@ export class QueryCursor {
   #record(documents: number, bytes: number, range: KeyRange): void {
     if (this.#source === undefined) return
     this.#host.budget.addRead(this.#source.table.isSystem, documents, bytes)
-    this.#host.reads.addInterval(this.#source.index.index, range.from, range.to)
+    recordReads(this.#host.reads, this.#source, range)
   }
 }

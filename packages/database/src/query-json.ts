@@ -3,6 +3,7 @@ import { decodeExpressionValue } from '@concave/values'
 
 import { compileExpression, isJsonObject, type Expression } from './filter-expression.ts'
 import type { RangeExpression } from './index-range.ts'
+import type { SearchExpression } from './search/text-query.ts'
 import { databaseLimits } from './transaction-limits.ts'
 
 /** A query as user code sends it (function-runtime.md §2.2), parsed and with its filters compiled. */
@@ -11,6 +12,8 @@ export type ParsedQuery = {
   /** Undefined for a full table scan. */
   readonly indexName: string | undefined
   readonly range: readonly RangeExpression[]
+  /** Set for a text search, which has no range and no order. */
+  readonly search: readonly SearchExpression[] | undefined
   readonly order: 'asc' | 'desc'
   readonly operators: readonly QueryOperator[]
 }
@@ -33,6 +36,7 @@ export function parseQuery(json: unknown, method: string): ParsedQuery {
         tableName,
         indexName: undefined,
         range: [],
+        search: undefined,
         order: parseOrder(source['order'], method),
         operators: parsedOperators,
       }
@@ -45,15 +49,18 @@ export function parseQuery(json: unknown, method: string): ParsedQuery {
         tableName,
         indexName,
         range: range.map((expression) => parseRangeExpression(expression, method)),
+        search: undefined,
         order: parseOrder(source['order'], method),
         operators: parsedOperators,
       }
     }
-    case 'Search':
-      throw new BadRequest(
-        'SearchNotSupported',
-        `Full text search is not supported by this version of the server (index ${String(source['indexName'])}).`,
-      )
+    case 'Search': {
+      const [tableName, indexName] = parseIndexName(source['indexName'], method)
+      const { filters } = source
+      if (!Array.isArray(filters)) throw invalid(method, 'filters must be an array')
+      const search = filters.map((expression) => parseSearchExpression(expression, method))
+      return { tableName, indexName, range: [], search, order: 'asc', operators: parsedOperators }
+    }
     default:
       throw invalid(method, `unknown query source ${JSON.stringify(source['type'])}`)
   }
@@ -98,6 +105,15 @@ function parseRangeExpression(json: unknown, method: string): RangeExpression {
     field: json['fieldPath'],
     value: decodeExpressionValue(json['value']),
   }
+}
+
+function parseSearchExpression(json: unknown, method: string): SearchExpression {
+  if (isJsonObject(json) && typeof json['fieldPath'] === 'string') {
+    const { type, fieldPath: field, value } = json
+    if (type === 'Search' && typeof value === 'string') return { type, field, text: value }
+    if (type === 'Eq') return { type, field, value: decodeExpressionValue(value) }
+  }
+  throw invalid(method, `unknown search expression ${JSON.stringify(json)}`)
 }
 
 function invalid(method: string, reason: string): BadRequest {

@@ -1,17 +1,19 @@
-import { bytesCompare } from '@concave/base'
+import { bytesCompare, type BadRequest } from '@concave/base'
 import type { KeyRange, ScanRow } from '@concave/storage'
 
 import type { IndexEntry, TableEntry } from './catalog.ts'
 import { Document } from './document.ts'
-import { keyAfter } from './read-set.ts'
+import { keyAfter, type ReadSet } from './read-set.ts'
 import type { OwnRow, OwnWrites } from './own-writes.ts'
+import { SearchScanner } from './search/search-scanner.ts'
+import type { TextSearch } from './search/text-search.ts'
 import type { Snapshot } from './snapshot.ts'
 import { databaseLimits } from './transaction-limits.ts'
 
 export type Order = 'asc' | 'desc'
 export type ScannedRow = { readonly key: Uint8Array; readonly document: Document }
 
-/** One index range of one table in one direction. */
+/** One index range of one table in one direction. Of a search, `range` is one of ranks, and `order` ascending. */
 export type Source = {
   readonly table: TableEntry
   readonly index: IndexEntry
@@ -19,13 +21,40 @@ export type Source = {
   readonly order: Order
   /** Of a virtual table: what is shown of a stored document. */
   readonly shape?: ((document: Document) => Document) | undefined
+  readonly search?: TextSearch
+}
+
+/** Hands out the rows of a source. */
+export interface Scanner {
+  /** The next row, if it is known; undefined means `fill`. */
+  take(): ScannedRow | undefined
+  /** Reads on, about `rows` rows. False: there is nothing left. */
+  fill(rows: number): Promise<boolean>
+  /** Once nothing is left: why what else there is cannot be read. */
+  readonly cutOff: BadRequest | undefined
+}
+
+export function openScanner(deps: {
+  readonly snapshot: Snapshot
+  readonly writes: OwnWrites
+  readonly source: Source
+}): Scanner {
+  const { search } = deps.source
+  return search === undefined ? new RowScanner(deps) : new SearchScanner({ ...deps, search })
+}
+
+/** Records that `range` of the source was looked at. A search always looks at everything that it depends on. */
+export function recordReads(reads: ReadSet, { index, search }: Source, range: KeyRange): void {
+  if (search === undefined) reads.addInterval(index.index, range.from, range.to)
+  for (const { from, to } of search?.query.watched ?? []) reads.addInterval(index.index, from, to)
 }
 
 /**
  * The rows of a range as a transaction sees them: its snapshot with its own writes laid over. Lives within one call:
  * writes in between are not noticed. Rows come out of `take`; when it has none, `fill` reads on or says that it's over.
  */
-export class RowScanner {
+export class RowScanner implements Scanner {
+  readonly cutOff = undefined
   readonly #snapshot: Snapshot
   readonly #writes: OwnWrites
   readonly #source: Source

@@ -37,8 +37,10 @@ export async function evaluateSchema(tx: Transaction, text: string | null): Prom
     schemaValidation: schema?.schemaValidation ?? false,
     tables: text === null || schema === undefined ? [] : await predictTables(tx, schema, text),
     indexes: await Promise.all(
-      predictIndexes(schema, planIndexes(tx, schema)).map(async ({ tableName, ...prediction }) => ({
-        ...prediction,
+      predictIndexes(schema, planIndexes(tx, schema)).map(async ({ index, change, needsBackfill, tableName }) => ({
+        ...index,
+        change,
+        needsBackfill,
         numDocs: await tx.count(tableName),
       })),
     ),
@@ -76,12 +78,15 @@ async function averageBytes(tx: Transaction, tableName: string): Promise<number>
   return rows.length === 0 ? 0 : bytes / rows.length
 }
 
-type Prediction = Omit<IndexPrediction, 'numDocs'> & { readonly tableName: string }
+type Prediction = Pick<IndexPrediction, 'change' | 'needsBackfill'> & {
+  readonly index: IndexJson
+  readonly tableName: string
+}
 
 function predictIndexes(schema: SchemaDefinition | undefined, plan: Plan): readonly Prediction[] {
-  const changed = [
+  const changed: readonly Prediction[] = [
     ...plan.create.map(({ name, tableName, definition }) => ({
-      ...indexToJson(name, definition.fields, definition.staged),
+      index: indexToJson(name, definition, definition.staged),
       change: 'added' as const,
       needsBackfill: true,
       tableName,
@@ -92,12 +97,12 @@ function predictIndexes(schema: SchemaDefinition | undefined, plan: Plan): reado
     ...plan.remove.map((planned) => predict(planned, 'dropped', planned.entry.staged)),
   ]
   // A name may be dropped and added in one push, with other fields; it is identical only if nothing happens to it.
-  const names = new Set(changed.map(({ name }) => name))
+  const names = new Set(changed.map(({ index }) => index.name))
   const identical = (schema?.tables ?? []).flatMap(({ tableName, indexes }) =>
     indexes
       .filter(({ name }) => !names.has(`${tableName}.${name}`))
-      .map(({ name, fields, staged }) => ({
-        ...indexToJson(`${tableName}.${name}`, fields, staged),
+      .map((definition) => ({
+        index: indexToJson(`${tableName}.${definition.name}`, definition, definition.staged),
         change: 'identical' as const,
         needsBackfill: false,
         tableName,
@@ -112,5 +117,5 @@ function predict(
   staged: boolean,
 ): Prediction {
   const needsBackfill = change !== 'dropped' && entry.state === 'backfilling'
-  return { ...indexToJson(name, entry.fields, staged), change, needsBackfill, tableName: table.name }
+  return { index: indexToJson(name, entry, staged), change, needsBackfill, tableName: table.name }
 }

@@ -1,8 +1,9 @@
 import { createDeferred } from '@concave/base'
 import { findDocumentId } from '@concave/values'
 
-import type { Catalog } from './catalog.ts'
+import { shapeOf, type Catalog } from './catalog.ts'
 import type { Database } from './database.ts'
+import { isSameShape } from './index-kind.ts'
 import type { LoadedSchema } from './loaded-schema.ts'
 import { parseSchema } from './schema.ts'
 
@@ -77,11 +78,9 @@ function countIndexes(catalog: Catalog, schema: LoadedSchema): { indexesComplete
   let indexesTotal = 0
   for (const { tableName, indexes } of parseSchema(schema.text).tables) {
     const table = catalog.findTable(schema.namespace, tableName)
-    for (const { name, fields, staged } of indexes) {
-      if (staged) continue
-      const entries = table?.indexes.filter(
-        (entry) => entry.descriptor === name && entry.fields.join() === fields.join(),
-      )
+    for (const definition of indexes) {
+      if (definition.staged) continue
+      const entries = table?.indexes.filter((entry) => isSameShape(shapeOf(entry), definition))
       if (entries?.some(({ state }) => state === 'enabled')) continue
       indexesTotal += 1
       if (entries?.some(({ state }) => state === 'backfilled')) indexesComplete += 1

@@ -1,8 +1,9 @@
 import { assert, BadRequest } from '@concave/base'
 import { decodeDocumentId, decodeValue, encodeDocumentId } from '@concave/values'
 
-import { byCreationTimeIndex, byIdIndex, type IndexEntry, type TableEntry } from './catalog.ts'
+import { byCreationTimeIndex, byIdIndex, shapeOf, type IndexEntry, type TableEntry } from './catalog.ts'
 import { Collection } from './collection.ts'
+import { isSameShape, type IndexKind, type IndexShape } from './index-kind.ts'
 import type { LoadedSchema, SchemaRow, SchemaState } from './loaded-schema.ts'
 import { parseSchema, type IndexDefinition, type SchemaDefinition } from './schema.ts'
 import { createIndex, createTable, dropIndex, setIndexState } from './table-definitions.ts'
@@ -15,12 +16,10 @@ import type { Transaction } from './transaction.ts'
  */
 
 /** An index in the form of the push protocol. `fields` with the closing `_creationTime`. */
-export type IndexJson = {
-  readonly name: string
-  readonly type: 'database'
-  readonly fields: readonly string[]
-  readonly staged?: boolean
-}
+export type IndexJson = { readonly name: string; readonly staged?: boolean } & (
+  | { readonly type: 'database'; readonly fields: readonly string[] }
+  | Exclude<IndexKind, { type: 'database' }>
+)
 export type IndexDiff = {
   readonly added_indexes: readonly IndexJson[]
   readonly removed_indexes: readonly IndexJson[]
@@ -178,7 +177,7 @@ function stagedNames(schema: LoadedSchema): ReadonlySet<string> {
 function toDiff(plan: Plan): IndexDiff {
   return {
     added_indexes: [
-      ...plan.create.map(({ name, definition }) => indexToJson(name, definition.fields, definition.staged)),
+      ...plan.create.map(({ name, definition }) => indexToJson(name, definition, definition.staged)),
       ...plan.enable.filter(({ isNew }) => isNew).map((planned) => plannedJson(planned, false)),
       ...plan.stage.map((planned) => plannedJson(planned, true)),
     ],
@@ -189,19 +188,21 @@ function toDiff(plan: Plan): IndexDiff {
 }
 
 function plannedJson({ name, entry }: Planned, staged: boolean): IndexJson {
-  return indexToJson(name, entry.fields, staged)
+  return indexToJson(name, entry, staged)
 }
 
-export function indexToJson(name: string, fields: readonly string[], staged: boolean): IndexJson {
-  return { name, type: 'database', fields: [...fields, '_creationTime'], ...(staged ? { staged } : {}) }
+export function indexToJson(
+  name: string,
+  { kind, fields }: Pick<IndexShape, 'kind' | 'fields'>,
+  staged: boolean,
+): IndexJson {
+  const flag = staged ? { staged } : {}
+  if (kind.type === 'database') return { name, type: 'database', fields: [...fields, '_creationTime'], ...flag }
+  return { name, ...kind, ...flag }
 }
 
 function matches(entry: IndexEntry, definition: IndexDefinition): boolean {
-  return (
-    entry.descriptor === definition.name &&
-    entry.fields.length === definition.fields.length &&
-    entry.fields.every((field, position) => field === definition.fields[position])
-  )
+  return isSameShape(shapeOf(entry), definition)
 }
 
 function isUnready({ entry }: Planned): boolean {

@@ -3,6 +3,7 @@ import { checkIdentifier, parseValidator, renderValidator, type Validator } from
 
 import { isJsonObject } from './filter-expression.ts'
 import { parseFieldPath } from './index-key.ts'
+import { databaseKind, fieldsOfKind, type IndexKind, type IndexShape } from './index-kind.ts'
 import { databaseLimits } from './transaction-limits.ts'
 
 /** A pushed schema (database.md §4.6), checked. */
@@ -17,7 +18,7 @@ export type TableSchema = {
   readonly documentType: Validator
 }
 
-export type IndexDefinition = { readonly name: string; readonly fields: readonly string[]; readonly staged: boolean }
+export type IndexDefinition = IndexShape & { readonly staged: boolean }
 
 /** Parses and checks a schema's JSON text. Throws the developer's error (database.md §4.1, §4.6). */
 export function parseSchema(text: string): SchemaDefinition {
@@ -38,10 +39,13 @@ function parseTable(json: unknown): TableSchema {
   if (!isJsonObject(json) || typeof json['tableName'] !== 'string') throw invalidSchema('every table must have a name')
   const { tableName } = json
   checkTableName(tableName)
-  refuseSearch(tableName, json)
   const indexes = [
     ...parseIndexes(tableName, json['indexes'], false),
     ...parseIndexes(tableName, json['stagedDbIndexes'], true),
+    ...parseSearchIndexes(tableName, json['searchIndexes'], false),
+    ...parseSearchIndexes(tableName, json['stagedSearchIndexes'], true),
+    ...parseVectorIndexes(tableName, json['vectorIndexes'], false),
+    ...parseVectorIndexes(tableName, json['stagedVectorIndexes'], true),
   ]
   checkIndexes(tableName, indexes)
   const documentType =
@@ -63,27 +67,6 @@ function checkTableName(name: string): void {
   if (name.startsWith('_')) throw new BadRequest('TableNameReserved', `${name} is a reserved table name.`)
 }
 
-/** Kinds of indexes that this version does not build. */
-function refuseSearch(tableName: string, json: Readonly<Record<string, unknown>>): void {
-  const kinds = [
-    ['searchIndexes', 'Search'],
-    ['stagedSearchIndexes', 'Search'],
-    ['vectorIndexes', 'Vector'],
-    ['stagedVectorIndexes', 'Vector'],
-  ] as const
-  for (const [field, kind] of kinds) {
-    const definitions = json[field]
-    if (!Array.isArray(definitions) || definitions.length === 0) continue
-    const names = definitions.map((definition: unknown) =>
-      isJsonObject(definition) ? `"${tableName}.${String(definition['indexDescriptor'])}"` : `"${tableName}"`,
-    )
-    throw new BadRequest(
-      `${kind}IndexesNotSupported`,
-      `${kind} indexes are not supported by this version of the server. Remove ${names.join(', ')} from the schema.`,
-    )
-  }
-}
-
 function parseIndexes(tableName: string, json: unknown, staged: boolean): readonly IndexDefinition[] {
   if (json === undefined || json === null) return []
   if (!Array.isArray(json)) throw invalidSchema(`the indexes of the table "${tableName}" must be a list`)
@@ -97,7 +80,48 @@ function parseIndexes(tableName: string, json: unknown, staged: boolean): readon
     ) {
       throw invalidSchema(`an index of the table "${tableName}" has no name or no fields`)
     }
-    return { name: indexDescriptor, fields, staged }
+    return { name: indexDescriptor, fields, kind: databaseKind, staged }
+  })
+}
+
+function parseSearchIndexes(tableName: string, json: unknown, staged: boolean): readonly IndexDefinition[] {
+  if (json === undefined || json === null) return []
+  if (!Array.isArray(json)) throw invalidSchema(`the search indexes of the table "${tableName}" must be a list`)
+  return json.map((definition: unknown): IndexDefinition => {
+    if (!isJsonObject(definition)) throw invalidSchema(`a search index of the table "${tableName}" is not an object`)
+    const { indexDescriptor, searchField, filterFields = [] } = definition
+    if (
+      typeof indexDescriptor !== 'string' ||
+      typeof searchField !== 'string' ||
+      !Array.isArray(filterFields) ||
+      !filterFields.every((field) => typeof field === 'string')
+    ) {
+      throw invalidSchema(`a search index of the table "${tableName}" has no name, no search field or no filter fields`)
+    }
+    const kind = { type: 'search', searchField, filterFields } as const
+    return { name: indexDescriptor, fields: fieldsOfKind(kind), kind, staged }
+  })
+}
+
+function parseVectorIndexes(tableName: string, json: unknown, staged: boolean): readonly IndexDefinition[] {
+  if (json === undefined || json === null) return []
+  if (!Array.isArray(json)) throw invalidSchema(`the vector indexes of the table "${tableName}" must be a list`)
+  return json.map((definition: unknown): IndexDefinition => {
+    if (!isJsonObject(definition)) throw invalidSchema(`a vector index of the table "${tableName}" is not an object`)
+    const { indexDescriptor, vectorField, dimensions, filterFields = [] } = definition
+    if (
+      typeof indexDescriptor !== 'string' ||
+      typeof vectorField !== 'string' ||
+      typeof dimensions !== 'number' ||
+      !Array.isArray(filterFields) ||
+      !filterFields.every((field) => typeof field === 'string')
+    ) {
+      throw invalidSchema(
+        `a vector index of the table "${tableName}" has no name, no vector field, no dimensions or no filter fields`,
+      )
+    }
+    const kind = { type: 'vector', vectorField, dimensions, filterFields } as const
+    return { name: indexDescriptor, fields: fieldsOfKind(kind), kind, staged }
   })
 }
 
@@ -109,7 +133,7 @@ function checkIndexes(tableName: string, indexes: readonly IndexDefinition[]): v
     )
   }
   const names = new Set<string>()
-  const nameOfFields = new Map<string, string>()
+  const nameOfContent = new Map<string, string>()
   for (const index of indexes) {
     checkIndex(tableName, index)
     if (names.has(index.name)) {
@@ -119,19 +143,38 @@ function checkIndexes(tableName: string, indexes: readonly IndexDefinition[]): v
       )
     }
     names.add(index.name)
-    const fields = JSON.stringify(index.fields)
-    const twin = nameOfFields.get(fields)
-    if (twin !== undefined) {
-      throw new BadRequest(
-        'IndexNotUnique',
-        `In table "${tableName}" index "${twin}" and index "${index.name}" have the same fields. Indexes must be unique within a table.`,
-      )
-    }
-    nameOfFields.set(fields, index.name)
+    const content = contentOf(index)
+    const twin = nameOfContent.get(content)
+    if (twin !== undefined) throw notUnique(tableName, index.kind, twin, index.name)
+    nameOfContent.set(content, index.name)
   }
 }
 
-function checkIndex(tableName: string, { name, fields, staged }: IndexDefinition): void {
+/** Two indexes of the same content are one too many. */
+function contentOf({ kind, fields }: IndexDefinition): string {
+  return JSON.stringify(kind.type === 'vector' ? [kind.type, kind.vectorField, kind.dimensions] : [kind.type, fields])
+}
+
+function notUnique(tableName: string, kind: IndexKind, first: string, second: string): BadRequest {
+  if (kind.type === 'search') {
+    return new BadRequest(
+      'SearchIndexFieldNotUnique',
+      `In table "${tableName}" search index "${first}" and search index "${second}" have the same \`searchField\`. Search indexes must be unique within a table.`,
+    )
+  }
+  if (kind.type === 'vector') {
+    return new BadRequest(
+      'VectorIndexFieldNotUnique',
+      `In table "${tableName}" vector index "${first}" and vector index "${second}" have the same \`vectorField\` and \`dimensions\`. Vector indexes must be unique within a table.`,
+    )
+  }
+  return new BadRequest(
+    'IndexNotUnique',
+    `In table "${tableName}" index "${first}" and index "${second}" have the same fields. Indexes must be unique within a table.`,
+  )
+}
+
+function checkIndex(tableName: string, { name, fields, kind, staged }: IndexDefinition): void {
   const isReserved =
     (name.startsWith('_') && !name.startsWith('_fivetran')) || name === 'by_id' || name === 'by_creation_time'
   if (isReserved) {
@@ -146,15 +189,16 @@ function checkIndex(tableName: string, { name, fields, staged }: IndexDefinition
       `Invalid index name: "${name}". Identifiers must be 64 characters or less, start with a letter, and only contain letters, digits, underscores.`,
     )
   }
-  if (fields.length === 0) {
-    const kind = staged ? 'staged index' : 'index'
-    throw new BadRequest('EmptyIndex', `In table "${tableName}" ${kind} "${name}" must have at least one field.`)
-  }
-  if (fields.length + 1 > databaseLimits.maxIndexFields) {
-    throw new BadRequest('IndexTooManyFields', `Indexes may have up to ${databaseLimits.maxIndexFields} fields.`)
+  if (kind.type === 'database') checkFieldCount(tableName, { name, fields, staged })
+  else if (kind.filterFields.length > databaseLimits.maxFilterFields) {
+    throw new BadRequest(
+      'IndexTooManyFilterFields',
+      `Search indexes may have up to ${databaseLimits.maxFilterFields} filter fields.`,
+    )
   }
   const seen = new Set<string>()
-  for (const field of fields) {
+  // The field that is searched may be filtered by as well.
+  for (const field of kind.type === 'database' ? fields : kind.filterFields) {
     checkIndexField(name, field)
     if (seen.has(field)) {
       throw new BadRequest(
@@ -163,6 +207,33 @@ function checkIndex(tableName: string, { name, fields, staged }: IndexDefinition
       )
     }
     seen.add(field)
+  }
+  if (kind.type === 'search') checkIndexField(name, kind.searchField)
+  if (kind.type === 'vector') {
+    checkIndexField(name, kind.vectorField)
+    checkDimensions(tableName, name, kind.dimensions)
+  }
+}
+
+function checkDimensions(tableName: string, name: string, dimensions: number): void {
+  const { minDimensions, maxDimensions } = databaseLimits
+  if (Number.isInteger(dimensions) && dimensions >= minDimensions && dimensions <= maxDimensions) return
+  throw new BadRequest(
+    'InvalidVectorDimensionError',
+    `In table "${tableName}" the vector index "${name}" must have between ${minDimensions} and ${maxDimensions} dimensions, not ${dimensions}.`,
+  )
+}
+
+function checkFieldCount(
+  tableName: string,
+  { name, fields, staged }: Pick<IndexDefinition, 'name' | 'fields' | 'staged'>,
+): void {
+  if (fields.length === 0) {
+    const kind = staged ? 'staged index' : 'index'
+    throw new BadRequest('EmptyIndex', `In table "${tableName}" ${kind} "${name}" must have at least one field.`)
+  }
+  if (fields.length + 1 > databaseLimits.maxIndexFields) {
+    throw new BadRequest('IndexTooManyFields', `Indexes may have up to ${databaseLimits.maxIndexFields} fields.`)
   }
 }
 
@@ -205,6 +276,12 @@ function isObjectType(validator: Validator): boolean {
 }
 
 function checkReachable(tableName: string, index: IndexDefinition, documentType: Validator): void {
+  if (index.kind.type === 'vector' && !canHoldVector(documentType, parseFieldPath(index.kind.vectorField))) {
+    throw new BadRequest(
+      'SchemaDefinitionError',
+      `In table "${tableName}" the vector index "${index.name}" is invalid because it references the field "${index.kind.vectorField}" that is neither an array of float64 or optional array of float64.`,
+    )
+  }
   for (const field of index.fields) {
     if (canReach(documentType, parseFieldPath(field))) continue
     throw new BadRequest(
@@ -212,6 +289,17 @@ function checkReachable(tableName: string, index: IndexDefinition, documentType:
       `In table "${tableName}" the index "${index.name}" is invalid because it references the field "${field}" that does not exist.`,
     )
   }
+}
+
+function canHoldVector(validator: Validator, path: readonly string[]): boolean {
+  if (validator.type === 'any') return true
+  if (validator.type === 'union') return validator.members.some((member) => canHoldVector(member, path))
+  const [field, ...rest] = path
+  if (field === undefined) return validator.type === 'array' && ['number', 'any'].includes(validator.element.type)
+  if (validator.type === 'record') return canHoldVector(validator.values, rest)
+  if (validator.type !== 'object') return false
+  const member = validator.fields.get(field)
+  return member !== undefined && canHoldVector(member.validator, rest)
 }
 
 function canReach(validator: Validator, path: readonly string[]): boolean {

@@ -7,6 +7,7 @@ import type {
   GetResult,
   IndexId,
   KeyRange,
+  KeysResult,
   ReadOp,
   ScanResult,
   ScanRow,
@@ -34,7 +35,14 @@ export interface Snapshot {
   ): Promise<ScanResult>
   /** The same in internal id order; the key of a row is its internal id. */
   scanDocuments(tablet: Tablet, range: KeyRange, order: Order, limit: number, maxBytes: number): Promise<ScanResult>
+  /** Keys without their documents: see `ReadOp`. */
+  scanKeys(index: IndexId, range: KeyRange, options: KeysOptions): Promise<KeysResult>
+  /** How many entries an index range has. */
+  countKeys(index: IndexId, range: KeyRange): Promise<number>
 }
+
+/** At most `limit` keys, each without its first `skip` bytes; those of one length unless `limit` is 1. */
+export type KeysOptions = { readonly limit: number; readonly skip: number }
 
 type Scan = Extract<ReadOp, { kind: 'scanIndex' | 'scanDocuments' }>
 
@@ -97,6 +105,69 @@ export class OverlaidSnapshot implements Snapshot {
     maxBytes: number,
   ): Promise<ScanResult> {
     return this.#scan({ kind: 'scanDocuments', tablet, range, order, limit, maxBytes })
+  }
+
+  async scanKeys(index: IndexId, range: KeyRange, { limit, skip }: KeysOptions): Promise<KeysResult> {
+    assert(limit > 0, 'A page has at least one row.')
+    return this.#inWindow(async (window) => {
+      const isPlain = window.base === window.at || isEmptyIterable(this.#overlay.entries(index, range, 'asc', window))
+      if (isPlain) return this.#readKeys(window.base, { kind: 'scanKeys', index, range, limit, skip })
+      const keys: Uint8Array[] = []
+      let rest: KeyRange | undefined = range
+      while (rest !== undefined && keys.length < limit) {
+        const page = await this.#readKeys(window.base, { kind: 'scanKeys', index, range: rest, limit, skip: 0 })
+        const stored = splitKeys(page)
+        const last = stored.at(-1)
+        const parts: { seen: KeyRange; rest: KeyRange } | undefined =
+          page.exhausted || last === undefined ? undefined : splitAfter(rest, last, 'asc')
+        keys.push(...this.#mergeKeys(index, parts?.seen ?? rest, stored, window))
+        rest = parts?.rest
+      }
+      const merged = keys.slice(0, limit).map((key) => key.subarray(skip))
+      const exhausted = rest === undefined && keys.length <= limit
+      return { kind: 'keys', bytes: new Uint8Array(Buffer.concat(merged)), count: merged.length, exhausted }
+    })
+  }
+
+  async countKeys(index: IndexId, range: KeyRange): Promise<number> {
+    return this.#inWindow(async (window) => {
+      const changes = [...this.#overlay.entries(index, range, 'asc', window)]
+      const [counted, ...found] = await this.#storage.read(window.base, [
+        { kind: 'countKeys', index, range },
+        ...changes.map(({ key }): ReadOp => ({
+          kind: 'scanKeys',
+          index,
+          range: { from: key, to: keyAfter(key) },
+          limit: 1,
+          skip: 0,
+        })),
+      ])
+      assert(counted?.kind === 'count', 'Storage answers what was asked.')
+      let { count } = counted
+      for (const [position, { version }] of changes.entries()) {
+        const page = found[position]
+        assert(page?.kind === 'keys', 'Storage answers what was asked.')
+        count += (version.present ? 1 : 0) - page.count
+      }
+      return count
+    })
+  }
+
+  /** The stored keys of a stretch with the overlay's changes. Synchronous, so that the overlay stands still. */
+  #mergeKeys(index: IndexId, range: KeyRange, stored: readonly Uint8Array[], window: Window): readonly Uint8Array[] {
+    const merged: Uint8Array[] = []
+    let position = 0
+    for (const { key, version } of this.#overlay.entries(index, range, 'asc', window)) {
+      for (; position < stored.length; position += 1) {
+        const storedKey = stored[position] as Uint8Array
+        const order = bytesCompare(storedKey, key)
+        if (order > 0) break
+        if (order < 0) merged.push(storedKey)
+      }
+      if (version.present) merged.push(key)
+    }
+    for (; position < stored.length; position += 1) merged.push(stored[position] as Uint8Array)
+    return merged
   }
 
   async #inWindow<T>(read: (window: Window) => Promise<T>): Promise<T> {
@@ -209,6 +280,12 @@ export class OverlaidSnapshot implements Snapshot {
     return result.documents
   }
 
+  async #readKeys(at: Ts, scan: Extract<ReadOp, { kind: 'scanKeys' }>): Promise<KeysResult> {
+    const [result] = await this.#storage.read(at, [scan])
+    assert(result?.kind === 'keys', 'Storage answers what was asked.')
+    return result
+  }
+
   async #readPage(at: Ts, scan: Scan): Promise<ScanResult> {
     const [result] = await this.#storage.read(at, [scan])
     assert(result?.kind === 'scan', 'Storage answers what was asked.')
@@ -218,6 +295,17 @@ export class OverlaidSnapshot implements Snapshot {
 
 /** Pages grow up to this many rows while the overlay removes what they hold. */
 const maxGrownPage = 1024
+
+function isEmptyIterable(items: Iterable<unknown>): boolean {
+  for (const _ of items) return false
+  return true
+}
+
+/** Keys of one length, or a single one. */
+function splitKeys({ bytes, count }: KeysResult): readonly Uint8Array[] {
+  const length = bytes.length / count
+  return Array.from({ length: count }, (_, position) => bytes.subarray(position * length, (position + 1) * length))
+}
 
 function splitAfter(
   range: KeyRange,

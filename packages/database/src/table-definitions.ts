@@ -5,7 +5,7 @@ import {
   builtInAndDeclared,
   byIdIndex,
   fixedTablets,
-  onDiskState,
+  indexConfig,
   type Counters,
   type CountersRow,
   type IndexEntry,
@@ -14,6 +14,7 @@ import {
   type TableEntry,
   type TableRow,
 } from './catalog.ts'
+import { databaseKind, type IndexShape } from './index-kind.ts'
 import { parseSchema, type SchemaDefinition } from './schema.ts'
 import { rootNamespace } from './system-tables.ts'
 import type { Transaction } from './transaction.ts'
@@ -31,6 +32,9 @@ export type TableDefinition = {
   /** Given for system tables only; user tables get the smallest free number. */
   readonly number?: number
 }
+
+/** Without a kind: a database index. */
+type IndexToCreate = Pick<IndexShape, 'name' | 'fields'> & Partial<Pick<IndexShape, 'kind'>>
 
 /** Creates an empty table; its indexes serve at once. There must be no active table of that name. */
 export async function createTable(tx: Transaction, definition: TableDefinition): Promise<TableEntry> {
@@ -54,7 +58,7 @@ export async function createTable(tx: Transaction, definition: TableDefinition):
 export async function createIndex(
   tx: Transaction,
   table: TableEntry,
-  index: { readonly name: string; readonly fields: readonly string[] },
+  index: IndexToCreate,
   options: { readonly state: IndexState; readonly staged: boolean },
 ): Promise<void> {
   tx.dependOnIndexes(table)
@@ -70,7 +74,7 @@ export async function setIndexState(
   state: IndexState,
   staged: boolean,
 ): Promise<void> {
-  const config = toValue({ type: 'database', fields: entry.fields, onDiskState: onDiskState(state, staged) })
+  const config = toValue(indexConfig(entry, state, staged))
   await tx.patch(indexRowId(tx, entry), new Map([['config', config]]), { scope: 'private' })
   tx.dependOnIndexes(table)
 }
@@ -133,7 +137,7 @@ export async function insertIndexRow(
   tx: Transaction,
   tableId: string,
   index: number,
-  definition: { readonly name: string; readonly fields: readonly string[] },
+  definition: IndexToCreate,
   state: IndexState,
   staged: boolean,
 ): Promise<void> {
@@ -141,7 +145,7 @@ export async function insertIndexRow(
     table_id: tableId,
     descriptor: definition.name,
     index,
-    config: { type: 'database', fields: definition.fields, onDiskState: onDiskState(state, staged) },
+    config: indexConfig({ kind: databaseKind, ...definition }, state, staged),
   }
   await tx.insertRow('_index', toValue(row))
 }

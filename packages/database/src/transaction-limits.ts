@@ -4,6 +4,9 @@ export const databaseLimits = {
   firstUserTableNumber: 10_001,
   maxIndexesPerTable: 64,
   maxIndexFields: 16,
+  maxFilterFields: 16,
+  minDimensions: 2,
+  maxDimensions: 4096,
   maxQueryOperators: 256,
   maxPageItems: 32_000,
   /** A page with more documents than this should be split. */

@@ -346,7 +346,9 @@ describe('Transaction', () => {
     it('refuses unknown indexes, searches and too many operators', async () => {
       expect(() => tx.openCursor(indexRange('numbers.by_n', []))).toThrow('Index numbers.by_n not found.')
       const search = { source: { type: 'Search', indexName: 'numbers.text', filters: [] }, operators: [] }
-      expect(() => tx.openCursor(search)).toThrow('Full text search is not supported')
+      expect(() => tx.openCursor(search)).toThrow('Index numbers.text not found.')
+      const byId = { source: { type: 'Search', indexName: 'numbers.by_id', filters: [] }, operators: [] }
+      expect(() => tx.openCursor(byId)).toThrow('Index numbers.by_id is not a search index')
       const operators = Array.from({ length: 257 }, () => ({ limit: 1 }))
       expect(() => tx.openCursor(scan('numbers', 'asc', operators))).toThrow('Query has too many operators: 257')
       expect(await collect(tx, indexRange('missing.by_n', []))).toEqual([])

@@ -39,6 +39,9 @@ import { parseQuery, type ParsedQuery } from './query-json.ts'
 import { ReadSet } from './read-set.ts'
 import type { Source } from './row-scanner.ts'
 import { enforceSchemas } from './schema-enforcement.ts'
+import type { TextCache } from './search/text-cache.ts'
+import { compileSearch } from './search/text-query.ts'
+import { TextSearch } from './search/text-search.ts'
 import type { Snapshot } from './snapshot.ts'
 import { rootNamespace, virtualTables } from './system-tables.ts'
 import { createTable } from './table-definitions.ts'
@@ -63,6 +66,7 @@ export type TransactionDependencies = {
   readonly catalog: Catalog
   readonly random: Random
   readonly codec: PageCursorCodec
+  readonly textCache: TextCache
   readonly limits: TransactionLimits
   readonly namespace: string
   /** Wall clock at begin, ns: the base of creation times and ids. */
@@ -84,6 +88,7 @@ export class Transaction {
   readonly #snapshot: Snapshot
   readonly #random: Random
   readonly #codec: PageCursorCodec
+  readonly #textCache: TextCache
   readonly #nowMs: number
   readonly #countDocuments: (table: TableEntry) => Promise<number>
   readonly #creationTimes: CreationTimes
@@ -104,6 +109,7 @@ export class Transaction {
     this.#catalog = deps.catalog
     this.#random = deps.random
     this.#codec = deps.codec
+    this.#textCache = deps.textCache
     this.#budget = new Budget(deps.limits)
     this.#countDocuments = deps.countDocuments
     this.#creationTimes = new CreationTimes(deps.nowNs > deps.snapshot.ts ? deps.nowNs : deps.snapshot.ts + 1n)
@@ -301,6 +307,17 @@ export class Transaction {
     return this.#findReadableTable(name, 'private')
   }
 
+  /** For a vector search: its table and index; undefined if there is no such table. Throws the developer's error. */
+  findVectorIndex(tableName: string, indexName: string): { table: TableEntry; entry: IndexEntry } | undefined {
+    const table = this.#findReadableTable(tableName, 'user')
+    if (table === undefined) return undefined
+    const entry = this.#resolveIndex(table, indexName)
+    if (entry.vector === undefined) {
+      throw new BadRequest('IndexNotAVectorIndexError', `Index ${tableName}.${indexName} is not a vector index`)
+    }
+    return { table, entry }
+  }
+
   /** Records that the outcome depends on the set of indexes of `table`. */
   dependOnIndexes(table: TableEntry): void {
     this.#depend(`i${table.tablet}`, fixedIndexes.index.byTableId, table.indexDependency)
@@ -484,7 +501,25 @@ export class Transaction {
     if (table === undefined) return undefined
     const index = this.#resolveIndex(table, query.indexName ?? byCreationTimeIndex)
     const shape = scope === 'system' ? findVirtualShape(table.name) : undefined
-    return { table, index, range: compileRange(table, index, query.range), order: query.order, shape }
+    const name = `${shownName(table)}.${index.descriptor}`
+    const { text } = index
+    if (query.search === undefined) {
+      if (index.kind.type !== 'database') {
+        throw new BadRequest('IndexNotADatabaseIndexError', `Index ${name} is a ${index.kind.type} index`)
+      }
+      return { table, index, range: compileRange(table, index, query.range), order: query.order, shape }
+    }
+    if (text === undefined) throw new BadRequest('IndexNotASearchIndexError', `Index ${name} is not a search index`)
+    const search = new TextSearch({
+      snapshot: this.#snapshot,
+      cache: this.#textCache,
+      writes: this.#writes,
+      table,
+      entry: index,
+      text,
+      query: compileSearch(name, text, query.search),
+    })
+    return { table, index, range: everything, order: 'asc', search }
   }
 
   #resolveIndex(table: TableEntry, name: string): IndexEntry {

@@ -1,3 +1,4 @@
 /** Composes one running deployment: functions, pushes, system functions, HTTP and sync on one database. */
 export { Deployment, type DeploymentOptions } from './deployment.ts'
 export type { KeyVerdict, KeyVerifier } from './access.ts'
+export { searchVectors } from './functions/vector-search.ts'

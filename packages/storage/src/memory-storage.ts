@@ -10,6 +10,8 @@ import type {
   HistoryQuery,
   IndexId,
   IndexWrite,
+  KeyRange,
+  KeysResult,
   LogRecord,
   MetaStore,
   PruneBounds,
@@ -37,7 +39,7 @@ type Ended = { readonly until: Ts } & (
 )
 
 type LoggedCommit = { readonly batchId: string; readonly commit: Commit }
-type ScanOp = Exclude<ReadOp, { kind: 'get' }>
+type ScanOp = Extract<ReadOp, { kind: 'scanIndex' | 'scanDocuments' }>
 
 /**
  * What a `MemoryStorage` keeps. Hand the same one to the next `MemoryStorage` to model a restart: everything that was
@@ -90,7 +92,7 @@ export class MemoryStorage implements Storage {
     this.#requireOpen()
     assert(at <= this.#disk.head.ts, `Read at ${at}, above the head ${this.#disk.head.ts}.`)
     if (at < this.#disk.historyBound) throw outOfRetention('snapshot', at, this.#disk.historyBound)
-    return ops.map((op) => (op.kind === 'get' ? this.#get(at, op.tablet, op.ids) : this.#scan(at, op)))
+    return ops.map((op) => this.#readOne(at, op))
   }
 
   async append(expect: Head, batchId: string, batch: readonly Commit[]): Promise<Appended> {
@@ -241,6 +243,35 @@ export class MemoryStorage implements Storage {
     }
     current.until = ts
     this.#disk.ended.push({ kind: 'entry', until: ts, index, key })
+  }
+
+  #readOne(at: Ts, op: ReadOp): ReadResult {
+    switch (op.kind) {
+      case 'get':
+        return this.#get(at, op.tablet, op.ids)
+      case 'scanIndex':
+      case 'scanDocuments':
+        return this.#scan(at, op)
+      case 'scanKeys':
+        return this.#scanKeys(at, op)
+      case 'countKeys':
+        return { kind: 'count', count: this.#visibleKeys(at, op).length }
+    }
+  }
+
+  #scanKeys(at: Ts, op: Extract<ReadOp, { kind: 'scanKeys' }>): KeysResult {
+    const keys = this.#visibleKeys(at, op)
+    const page = keys.slice(0, op.limit)
+    const bytes = new Uint8Array(Buffer.concat(page.map((key) => key.subarray(op.skip))))
+    return { kind: 'keys', bytes, count: page.length, exhausted: page.length === keys.length }
+  }
+
+  #visibleKeys(at: Ts, { index, range }: { readonly index: IndexId; readonly range: KeyRange }): readonly Uint8Array[] {
+    const keys: Uint8Array[] = []
+    for (const [key, versions] of this.#disk.indexes.get(index)?.range(range, 'asc') ?? []) {
+      if (visible(versions, at) !== undefined) keys.push(key)
+    }
+    return keys
   }
 
   #get(at: Ts, tablet: Tablet, ids: readonly Uint8Array[]): GetResult {

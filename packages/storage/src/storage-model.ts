@@ -28,7 +28,7 @@ export type Change = {
   readonly filler: string
 }
 
-export type ScanOp = Exclude<ReadOp, { kind: 'get' }>
+export type ScanOp = Extract<ReadOp, { kind: 'scanIndex' | 'scanDocuments' }>
 
 export const everything: KeyRange = { from: new Uint8Array(), to: undefined }
 

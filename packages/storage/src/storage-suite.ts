@@ -564,8 +564,28 @@ async function expectSameReads(storage: Storage, model: StorageModel, from: Ts =
       const expected = model.scan(at, scan)
       expect(await scanAll(storage, at, scan)).toEqual(expected)
       expect(await scanAll(storage, at, scan, { ...unlimited, limit: 2 })).toEqual(expected)
+      if (scan.kind === 'scanIndex' && scan.order === 'asc') await expectSameKeys(storage, at, scan, expected)
     }
   }
+}
+
+/** The keys of an index range, in whole and from the front, and their number. */
+async function expectSameKeys(storage: Storage, at: Ts, scan: ScanShape, expected: readonly ScanRow[]): Promise<void> {
+  const { index, range } = withIndex(scan)
+  const keys = expected.map(({ key }) => key)
+  const join = (parts: readonly Uint8Array[]) => new Uint8Array(Buffer.concat(parts))
+  const [first, all, some, count] = await storage.read(at, [
+    { kind: 'scanKeys', index, range, limit: 1, skip: 0 },
+    { kind: 'scanKeys', index, range, limit: unlimited.limit, skip: 1 },
+    { kind: 'scanKeys', index, range, limit: 2, skip: 0 },
+    { kind: 'countKeys', index, range },
+  ])
+  expect(first).toMatchObject({ kind: 'keys', count: Math.min(1, keys.length), bytes: join(keys.slice(0, 1)) })
+  const rest = join(keys.map((key) => key.subarray(1)))
+  expect(all).toEqual({ kind: 'keys', bytes: rest, count: keys.length, exhausted: true })
+  expect(some).toMatchObject({ bytes: join(keys.slice(0, 2)) })
+  expect(some?.kind === 'keys' && some.exhausted && keys.length > 2).toBe(false)
+  expect(count).toEqual({ kind: 'count', count: keys.length })
 }
 
 function scanShapes(ranges: readonly KeyRange[]): ScanShape[] {

@@ -53,13 +53,34 @@ export type ReadOp =
       readonly limit: number
       readonly maxBytes: number
     }
+  /**
+   * The first keys of an index range, ascending, at most `limit`, each without its first `skip` bytes: for indexes whose
+   * keys say all there is to know. Unless `limit` is 1 they must all be of one length.
+   */
+  | {
+      readonly kind: 'scanKeys'
+      readonly index: IndexId
+      readonly range: KeyRange
+      readonly limit: number
+      readonly skip: number
+    }
+  /** How many entries an index range has. */
+  | { readonly kind: 'countKeys'; readonly index: IndexId; readonly range: KeyRange }
 
 export type ScanRow = StoredDocument & { readonly key: Uint8Array }
 
 export type GetResult = { readonly kind: 'get'; readonly documents: readonly (StoredDocument | undefined)[] }
 /** `exhausted`: no row of the range lies beyond the last one returned. May be false although none does. */
 export type ScanResult = { readonly kind: 'scan'; readonly rows: readonly ScanRow[]; readonly exhausted: boolean }
-export type ReadResult = GetResult | ScanResult
+/** `bytes`: the `count` keys one behind the other, in a buffer of their own. `exhausted`: as for scans. */
+export type KeysResult = {
+  readonly kind: 'keys'
+  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly count: number
+  readonly exhausted: boolean
+}
+export type CountResult = { readonly kind: 'count'; readonly count: number }
+export type ReadResult = GetResult | ScanResult | KeysResult | CountResult
 
 /** A new revision; `text` null is a tombstone. `prevTs` is the ts of the revision it replaces, null if there is none. */
 export type DocumentWrite = {

@@ -9,6 +9,7 @@ import { actionStorageSyscalls } from '../files/action-storage.ts'
 import type { FileStore } from '../files/file-store.ts'
 import { type ActionScheduling, cancelFromAction, scheduleFromAction } from '../scheduler/scheduler-syscalls.ts'
 import { type Call, parentJobOf } from './call-origin.ts'
+import { searchVectors } from './vector-search.ts'
 import { catchable, resolveAddress, unknownOperation } from './function-host.ts'
 
 /** What actions can call. */
@@ -116,6 +117,7 @@ const syscalls: Readonly<Record<string, Syscall>> = {
     await cancelFromAction(scheduling, id)
     return 'null'
   },
+  '1.0/actions/vectorSearch': async ({ scheduling }, args) => await searchVectors(scheduling.database, args),
   '1.0/getUserIdentity': (host) => JSON.stringify(host.readIdentity()),
   '1.0/getFunctionMetadata': (host) => JSON.stringify({ name: host.functionName, componentPath: '' }),
   '1.0/getDeploymentMetadata': (host) => JSON.stringify({ name: host.deploymentName, region: null, class: 's256' }),

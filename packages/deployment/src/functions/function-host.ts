@@ -354,7 +354,6 @@ const syscalls: Readonly<Record<string, Syscall>> = {
 
 /** What this version does not have, by the name its user knows. */
 const unsupported: Readonly<Record<string, string>> = {
-  '1.0/actions/vectorSearch': 'ctx.vectorSearch',
   '1.0/createFunctionHandle': 'createFunctionHandle',
   '1.0/auditLog': 'log.audit',
 }

@@ -1,9 +1,11 @@
 import { assert } from '@concave/base'
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import type {
+  CountResult,
   GetResult,
   HistoryQuery,
   KeyRange,
+  KeysResult,
   LogRecord,
   ReadOp,
   ReadResult,
@@ -16,7 +18,9 @@ import type {
 import { decodeCommit } from './record-codec.ts'
 import { openForReading, partition, type ConnectionOptions } from './schema.ts'
 
-type ScanOp = Exclude<ReadOp, { kind: 'get' }>
+type ScanOp = Extract<ReadOp, { kind: 'scanIndex' | 'scanDocuments' }>
+type KeysOp = Extract<ReadOp, { kind: 'scanKeys' }>
+type CountOp = Extract<ReadOp, { kind: 'countKeys' }>
 type Column = string | bigint | null
 /** Key and document id in hex, then the current revision: ts, size, text; null where there is none. */
 type CurrentRow = readonly [string, string, bigint | null, bigint | null, string | null]
@@ -60,7 +64,7 @@ export class SnapshotReader {
   /** `at` must be at or below the head. */
   read(at: Ts, ops: readonly ReadOp[]): ReadResult[] {
     if (this.#heldTs === undefined || this.#heldTs < at) this.#renew(at)
-    return ops.map((op) => (op.kind === 'get' ? this.#get(at, op.tablet, op.ids) : this.#scan(at, op)))
+    return ops.map((op) => this.#readOne(at, op))
   }
 
   /** Ends the transaction: the next read sees all that is in the file by then. */
@@ -68,6 +72,20 @@ export class SnapshotReader {
     if (this.#heldTs === undefined) return
     this.#heldTs = undefined
     this.#commit.run()
+  }
+
+  #readOne(at: Ts, op: ReadOp): ReadResult {
+    switch (op.kind) {
+      case 'get':
+        return this.#get(at, op.tablet, op.ids)
+      case 'scanIndex':
+      case 'scanDocuments':
+        return this.#scan(at, op)
+      case 'scanKeys':
+        return this.#scanKeys(at, op)
+      case 'countKeys':
+        return this.#countKeys(at, op)
+    }
   }
 
   history({ after, until, limit }: HistoryQuery): LogRecord[] {
@@ -169,6 +187,39 @@ export class SnapshotReader {
       assert(document !== undefined, `Index ${op.index} has an entry without a document at ${at}.`)
       return { ...document, key }
     })
+  }
+
+  /** One text of hex digits for the whole page: making something of every key would cost more than reading it. */
+  #scanKeys(at: Ts, { index, range, limit, skip }: KeysOp): KeysResult {
+    const bounds = rangeSql('key', range, 'asc')
+    const current = `SELECT key FROM idx WHERE index_id = ? ${bounds.where} AND from_ts <= ?`
+    const past = `UNION ALL SELECT key FROM hidx WHERE index_id = ? AND until_ts > ? ${bounds.where} AND from_ts <= ?`
+    const isHead = at === this.#heldTs
+    const row = this.#get1(
+      `SELECT count(*), coalesce(group_concat(hex(substr(key, ?)), ''), '')
+       FROM (${current} ${isHead ? '' : past} ORDER BY key LIMIT ? + 0)`,
+      [skip + 1, index, ...bounds.values, at, ...(isHead ? [] : [index, at, ...bounds.values, at]), limit],
+    )
+    const count = Number(row?.[0])
+    const hex = row?.[1] as string
+    const bytes = Buffer.allocUnsafeSlow(hex.length / 2)
+    bytes.write(hex, 'hex')
+    return { kind: 'keys', bytes: new Uint8Array(bytes.buffer), count, exhausted: count < limit }
+  }
+
+  #countKeys(at: Ts, { index, range }: CountOp): CountResult {
+    const bounds = rangeSql('key', range, 'asc')
+    const current = this.#get1(`SELECT count(*) FROM idx WHERE index_id = ? ${bounds.where} AND from_ts <= ?`, [
+      index,
+      ...bounds.values,
+      at,
+    ])
+    if (at === this.#heldTs) return { kind: 'count', count: Number(current?.[0]) }
+    const past = this.#get1(
+      `SELECT count(*) FROM hidx WHERE index_id = ? AND until_ts > ? ${bounds.where} AND from_ts <= ?`,
+      [index, at, ...bounds.values, at],
+    )
+    return { kind: 'count', count: Number(current?.[0]) + Number(past?.[0]) }
   }
 
   #documentPage(at: Ts, op: Extract<ScanOp, { kind: 'scanDocuments' }>, range: KeyRange, fetchMax: number): ScanRow[] {
