@@ -27,8 +27,9 @@ describe('one action', () => {
     expect(
       await fixture.run(`
         const seen = []
+        let ticks = 0
         const started = Date.now()
-        const interval = setInterval((text) => { seen.push(text); if (seen.length === 3) clearInterval(interval) }, 5, 'tick')
+        const interval = setInterval((text) => { seen.push(text); if (++ticks === 3) clearInterval(interval) }, 5, 'tick')
         const cancelled = setTimeout(() => seen.push('never'), 1)
         clearTimeout(cancelled)
         setTimeout(() => seen.push('late'), 40)
@@ -156,6 +157,7 @@ describe('import()', () => {
     'a.js': `import { shared } from './lib/shared.js'
       export const run = { isAction: true, isPublic: true, invokeAction: async () => {
         const seen = []
+        let ticks = 0
         const [one, two] = await Promise.all([import('./lib/one.js'), import( './lib/one.js')])
         seen.push(one === two, one.name, one.shared === shared)
         for (const path of ['./nowhere.js', './lib/broken.js', 'node:fs', './lib/' + 'late.js']) {
