@@ -114,7 +114,7 @@ export class ReadMemory {
   #remember(key: string, rows: readonly string[], done: boolean, table: string | undefined): void {
     this.#forget(key)
     if (rows.length > runnerLimits.rememberedRows) return
-    let sizeBytes = readingOverheadBytes + 2 * key.length
+    let sizeBytes = readingOverheadBytes + key.length
     for (const row of rows) sizeBytes += readingOverheadBytes + row.length
     if (sizeBytes > runnerLimits.rememberedReadingBytes) return
     const ids = rows.map((row) => (JSON.parse(row) as Json | null)?.['_id'])

@@ -11,7 +11,7 @@ export const runnerLimits = {
   /** What is kept of answers to reads: rows of one reading, bytes of one and of all. */
   rememberedRows: 16,
   rememberedReadingBytes: 65_536,
-  rememberedBytes: 8 * 1_048_576,
+  rememberedBytes: 24 * 1_048_576,
   /** Calls whose writes can still be forgotten. */
   rememberedCalls: 64,
 } as const
