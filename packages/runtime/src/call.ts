@@ -36,6 +36,8 @@ export const outOfMemoryMessage = `JavaScript execution ran out of memory (maxim
  * for `attach`. Its owner passes on the frames that the runner sends while it works on this call.
  */
 export class Call {
+  /** By which its runner knows it. */
+  readonly number: number
   readonly end: Promise<CallEnd>
   readonly #deferred: Deferred<CallEnd>
   readonly #runner: RunnerProcess
@@ -59,6 +61,7 @@ export class Call {
   #tier: string | undefined
 
   constructor(options: {
+    readonly number: number
     readonly runner: RunnerProcess
     readonly request: ExecuteRequest
     readonly host: ExecutionHost | undefined
@@ -66,7 +69,8 @@ export class Call {
     readonly ahead: Ahead
     readonly clock: Clock
   }) {
-    const { runner, request } = options
+    const { number, runner, request } = options
+    this.number = number
     this.#runner = runner
     this.#request = request
     this.#host = options.host
@@ -130,16 +134,15 @@ export class Call {
     if (this.#hostCallStartedMs !== undefined) {
       const systemTimeMs = this.#systemTimeMs + this.#clock.monotonicMs() - this.#hostCallStartedMs
       if (systemTimeMs > runtimeLimits.systemTimeMs) {
-        this.#failure = { error: systemTimeout() }
         this.#runner.kill()
-        // The runner may have done its part: then its end is not the end of this call.
-        this.#deferred.reject(this.#failure.error)
-        this.#isOver = true
+        // Not left to the runner's end: it may have done its part for this call before.
+        this.#finish(() => {
+          throw systemTimeout()
+        })
       }
       return
     }
-    if (!this.#time.isRunning) return
-    if (this.#time.isUsedUp()) {
+    if (this.#time.isRunning && this.#time.isUsedUp()) {
       this.#killedBecause = 'userTime'
       this.#runner.kill()
     }

@@ -1,6 +1,7 @@
 import { type Clock, createDeferred, createLog } from '@concave/base'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Executor } from './executor.ts'
+import type { SentCall } from './lane.ts'
 import { RunnerPool } from './runner-pool.ts'
 import { sampleCode, sampleRequest } from './testing/sample-code.ts'
 import { ScriptedHost } from './testing/scripted-host.ts'
@@ -170,19 +171,34 @@ const spending = sampleCode({
 })
 const spend = (by: number): ReturnType<typeof sampleRequest> =>
   sampleRequest(spending, 'spend', { udfType: 'mutation', args: { by } })
-const name = { modulePath: 'a.js', exportName: 'spend' }
+
+/** One whose first call finds a runner. */
+async function openExecutor(): Promise<Executor> {
+  const executor = new Executor({ pool, log })
+  await executor.warm()
+  return executor
+}
+
+/** Sends `requests` while a call that spends 1 of 100 runs, and lets that end. */
+async function sendBehind(
+  executor: Executor,
+  account: { balance: number },
+  requests: readonly ReturnType<typeof sampleRequest>[],
+): Promise<readonly (SentCall | undefined)[]> {
+  const gate = createDeferred<void>()
+  const first = executor.execute(spend(1), openAccount(account, gate.promise))
+  const sent = requests.map((request) => executor.sendAhead(request, () => request))
+  expect(sent.map((one) => one?.isUsable())).toEqual(requests.map(() => true))
+  gate.resolve()
+  expect(await first).toMatchObject({ resultText: '100' })
+  return sent
+}
 
 describe('calls sent before their turns', () => {
   test('need no more waiting when their turns come, and see what those before them wrote', async () => {
-    await using executor = new Executor({ pool, log })
-    await executor.warm()
     const account = { balance: 100 }
-    const gate = createDeferred<void>()
-    const first = executor.execute(spend(1), openAccount(account, gate.promise))
-    const sent = [2, 3, 4].map((by) => executor.sendAhead(name, () => spend(by)))
-    expect(sent.map((one) => one?.isUsable())).toEqual([true, true, true])
-    gate.resolve()
-    expect(await first).toMatchObject({ resultText: '100' })
+    await using executor = await openExecutor()
+    const sent = await sendBehind(executor, account, [spend(2), spend(3), spend(4)])
     for (const [position, balance] of [99, 97, 94].entries()) {
       const host = openAccount(account)
       const outcome = await executor.execute(spend(position + 2), host, sent[position])
@@ -193,15 +209,9 @@ describe('calls sent before their turns', () => {
   })
 
   test('run again when something else was written before their turns', async () => {
-    await using executor = new Executor({ pool, log })
-    await executor.warm()
     const account = { balance: 100 }
-    const gate = createDeferred<void>()
-    const first = executor.execute(spend(1), openAccount(account, gate.promise))
-    const sent = [2, 3].map((by) => executor.sendAhead(name, () => spend(by)))
-    expect(sent.map((one) => one?.isUsable())).toEqual([true, true])
-    gate.resolve()
-    await first
+    await using executor = await openExecutor()
+    const sent = await sendBehind(executor, account, [spend(2), spend(3)])
     account.balance = 50
     const host = openAccount(account)
     expect(await executor.execute(spend(2), host, sent[0])).toMatchObject({ resultText: '50' })
@@ -214,15 +224,9 @@ describe('calls sent before their turns', () => {
   })
 
   test('are given up if another call has its turn first, and what they would have written is forgotten', async () => {
-    await using executor = new Executor({ pool, log })
-    await executor.warm()
     const account = { balance: 100 }
-    const gate = createDeferred<void>()
-    const first = executor.execute(spend(1), openAccount(account, gate.promise))
-    const sent = [2, 3].map((by) => executor.sendAhead(name, () => spend(by)))
-    expect(sent.map((one) => one?.isUsable())).toEqual([true, true])
-    gate.resolve()
-    await first
+    await using executor = await openExecutor()
+    const sent = await sendBehind(executor, account, [spend(2), spend(3)])
     sent[0]?.cancel()
     const outcome = await executor.execute(spend(3), openAccount(account), sent[1])
     expect(outcome).toMatchObject({ resultText: '99' })
@@ -233,28 +237,20 @@ describe('calls sent before their turns', () => {
   })
 
   test('are not lost when one of them has to be killed', async () => {
-    await using executor = new Executor({ pool, log })
-    await executor.warm()
     const account = { balance: 100 }
-    const gate = createDeferred<void>()
-    const first = executor.execute(spend(1), openAccount(account, gate.promise))
+    await using executor = await openExecutor()
     const spinning = sampleRequest(spending, 'spin', { udfType: 'mutation' })
-    const spin = executor.sendAhead({ modulePath: 'a.js', exportName: 'spin' }, () => spinning)
-    const behind = executor.sendAhead(name, () => spend(2))
-    expect([spin?.isUsable(), behind?.isUsable()]).toEqual([true, true])
-    gate.resolve()
-    await first
+    const [spin, behind] = await sendBehind(executor, account, [spinning, spend(2)])
     const spun = await executor.execute(spinning, openAccount(account), spin)
     expect(spun).toMatchObject({ kind: 'userError', message: expect.stringContaining('timed out') })
     expect(await executor.execute(spend(2), openAccount(account), behind)).toMatchObject({ resultText: '99' })
   })
 
   test('are not sent when no call runs', async () => {
-    await using executor = new Executor({ pool, log })
-    await executor.warm()
+    await using executor = await openExecutor()
     const account = { balance: 100 }
-    expect(executor.sendAhead(name, () => spend(1))).toBeUndefined()
+    expect(executor.sendAhead(spend(1), () => spend(1))).toBeUndefined()
     await executor.execute(spend(1), openAccount(account))
-    expect(executor.sendAhead(name, () => spend(1))).toBeUndefined()
+    expect(executor.sendAhead(spend(1), () => spend(1))).toBeUndefined()
   })
 })

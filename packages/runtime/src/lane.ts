@@ -41,7 +41,6 @@ type Worker = {
 export type SentCall = {
   readonly request: ExecuteRequest
   readonly call: Call
-  readonly number: number
   /** It was neither cancelled nor lost. */
   readonly isUsable: () => boolean
   readonly cancel: () => void
@@ -137,7 +136,6 @@ export class Lane {
     const sent: SentCall = {
       request,
       call,
-      number: worker.sentCount,
       isUsable: () => worker.ahead.includes(sent) && worker.runner.isAlive && !call.isOver,
       cancel: () => cancelSent(worker, [sent]),
     }
@@ -236,7 +234,7 @@ export class Lane {
     const deferred = createDeferred<ExecuteOutcome>()
     const job: Job = { request: sent.request, host, deferred, isSecondTry: false, ahead: 'writesAndReads' }
     sent.call.attach(host)
-    void this.#finish(worker, job, sent.call, true, sent)
+    void this.#finish(worker, job, sent.call, true)
     return await deferred.promise
   }
 
@@ -248,23 +246,28 @@ export class Lane {
     worker.cancelPrepare?.()
     worker.cancelPrepare = undefined
     const forceFresh = this.#statefulGraphs.has(graphText(request))
-    const call = new Call({ ...options, runner: worker.runner, forceFresh, clock: this.#clock })
     worker.sentCount += 1
+    const call = new Call({
+      ...options,
+      number: worker.sentCount,
+      runner: worker.runner,
+      forceFresh,
+      clock: this.#clock,
+    })
     worker.inRunner.push(call)
     if (worker.inRunner.length === 1) call.start()
     this.#watchTime()
     return call
   }
 
-  async #finish(worker: Worker, job: Job, call: Call, isGuessing: boolean, sent?: SentCall): Promise<void> {
+  async #finish(worker: Worker, job: Job, call: Call, isGuessing: boolean): Promise<void> {
     const { request, deferred } = job
     const graph = graphText(request)
-    const number = sent?.number ?? worker.sentCount
     worker.call = call
     worker.startedMs = this.#clock.monotonicMs()
     try {
       const end = await call.end
-      if (end.kind === 'astray') worker.runner.send(frameKinds.forget, [String(number)])
+      if (end.kind === 'astray') worker.runner.send(frameKinds.forget, [String(call.number)])
       if (isGuessing) this.#guesses.record(request, end.kind !== 'astray' || end.wrong === 'write')
       if (end.kind === 'outcome') deferred.resolve(end.outcome)
       else await this.#runAgain(job, end, graph)
@@ -368,7 +371,7 @@ function cancelSent(worker: Worker, calls: readonly SentCall[]): void {
   if (cancelled.length === 0) return
   worker.ahead = worker.ahead.filter((sent) => !cancelled.includes(sent))
   for (const { call } of cancelled) call.cancel()
-  worker.runner.send(frameKinds.forget, [cancelled.map(({ number }) => number).join(',')])
+  worker.runner.send(frameKinds.forget, [cancelled.map(({ call }) => call.number).join(',')])
 }
 
 function graphText(request: ExecuteRequest): string {

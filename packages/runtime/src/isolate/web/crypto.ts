@@ -1,25 +1,11 @@
 /** `crypto`: random values from the execution's seeded key stream; `subtle` has `digest`, the rest answers with a clear error. */
-import { state } from '../execution-state.ts'
 import { keepForever } from '../kept-values.ts'
-import { defineHidden, typedArrayTag } from '../primordials.ts'
-import { fillRandom } from '../random.ts'
-import { DOMException } from './dom-exception.ts'
-import { findBytes, defineInterface } from './interface.ts'
+import { defineHidden } from '../primordials.ts'
+import { defineInterface } from './interface.ts'
+import { getRandomValues, randomUuid } from './random-values.ts'
 import { digest } from './digest.ts'
 
 const token = Symbol('crypto')
-const maxRandomBytes = 65_536
-const integerArrays = new Set(
-  'Int8Array Uint8Array Uint8ClampedArray Int16Array Uint16Array Int32Array Uint32Array BigInt64Array BigUint64Array'.split(
-    ' ',
-  ),
-)
-
-function assertRandomnessAllowed(): void {
-  if (state.phase === 'import' || state.phase === 'idle') {
-    throw new Error('Cannot use cryptographic randomness at import time')
-  }
-}
 
 class CryptoKey {
   constructor(permission: unknown) {
@@ -53,29 +39,10 @@ class Crypto {
     return subtle
   }
   getRandomValues<T>(array: T): T {
-    assertRandomnessAllowed()
-    if (!integerArrays.has(typedArrayTag(array) ?? '')) {
-      throw new DOMException('The data argument must be an integer-type TypedArray', 'TypeMismatchError')
-    }
-    const bytes = findBytes(array) as Uint8Array
-    if (bytes.length > maxRandomBytes) {
-      throw new DOMException(
-        `The ArrayBufferView's byte length (${bytes.length}) exceeds the number of bytes of entropy available via this API (${maxRandomBytes})`,
-        'QuotaExceededError',
-      )
-    }
-    fillRandom(bytes, bytes.length)
-    return array
+    return getRandomValues(array)
   }
-  /** Version 4 (RFC 9562 §5.4). */
   randomUUID(): string {
-    assertRandomnessAllowed()
-    const bytes = new Uint8Array(16)
-    fillRandom(bytes, 16)
-    bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40
-    bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80
-    const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+    return randomUuid()
   }
 }
 
