@@ -10,7 +10,7 @@ import {
 } from './catalog.ts'
 import type { Database } from './database.ts'
 import { backfillIndex } from './index-backfill.ts'
-import { rootNamespace, type SystemTable } from './system-tables.ts'
+import { componentTables, rootNamespace, type SystemTable, systemTables } from './system-tables.ts'
 import {
   createIndex,
   createTable,
@@ -41,22 +41,30 @@ export async function bootstrap(tx: Transaction, definitions: readonly SystemTab
       await insertIndexRow(tx, table.tableId, indexes[position] as number, index, 'enabled', false)
     }
   }
-  await createMissing(tx, definitions)
+  await createMissing(tx, rootNamespace, definitions)
+}
+
+/** Gives a component the system tables that it has for itself. Does nothing if it has them. */
+export async function createNamespace(tx: Transaction, namespace: string): Promise<void> {
+  await createMissing(tx, namespace, ofNamespace(namespace, systemTables))
 }
 
 /** Adds what newer versions of the software expect: tables, and indexes of system tables. */
 export async function ensureSystemTables(database: Database, definitions: readonly SystemTable[]): Promise<void> {
-  if (
-    definitions.every((definition) =>
-      isComplete(database.catalog.findTable(rootNamespace, definition.name), definition),
+  const { catalog } = database
+  const namespaces = new Set(Array.from(catalog.tables(), ({ namespace }) => namespace))
+  for (const namespace of namespaces) {
+    const wanted = ofNamespace(namespace, definitions)
+    if (wanted.every((definition) => isComplete(catalog.findTable(namespace, definition.name), definition))) continue
+    await database.mutate(
+      'system:ensureSystemTables',
+      async (tx) => {
+        await createMissing(tx, namespace, wanted)
+        for (const definition of wanted) await updateIndexes(tx, definition)
+      },
+      { namespace },
     )
-  ) {
-    return
   }
-  await database.mutate('system:ensureSystemTables', async (tx) => {
-    await createMissing(tx, definitions)
-    for (const definition of definitions) await updateIndexes(tx, definition)
-  })
   for (const table of Array.from(database.catalog.tables())) {
     if (!table.isSystem) continue
     for (const entry of table.indexes) {
@@ -67,11 +75,16 @@ export async function ensureSystemTables(database: Database, definitions: readon
   }
 }
 
-async function createMissing(tx: Transaction, definitions: readonly SystemTable[]): Promise<void> {
+function ofNamespace(namespace: string, definitions: readonly SystemTable[]): readonly SystemTable[] {
+  return namespace === rootNamespace ? definitions : definitions.filter(({ name }) => componentTables.has(name))
+}
+
+async function createMissing(tx: Transaction, namespace: string, definitions: readonly SystemTable[]): Promise<void> {
   const numbers = new Set(definitions.map(({ number }) => number))
   assert(numbers.size === definitions.length, 'two system tables have the same number')
   for (const definition of definitions) {
-    if (tx.findTable(definition.name) === undefined) await createTable(tx, { ...definition, namespace: rootNamespace })
+    const existing = tx.catalog.findTable(namespace, definition.name)
+    if (existing === undefined) await createTable(tx, { ...definition, namespace })
   }
 }
 

@@ -164,7 +164,7 @@ export class Database {
   /** Runs a native read at the newest durable snapshot (or `at`). */
   async read<T>(
     run: (tx: Transaction) => Promise<T>,
-    options: { readonly at?: Ts } = {},
+    options: { readonly at?: Ts; readonly namespace?: string } = {},
   ): Promise<{ readonly value: T; readonly ts: Ts; readonly reads: ReadSet }> {
     const tx = this.begin('query', { ...options, limits: systemTransactionLimits })
     const value = await run(tx)
@@ -175,9 +175,10 @@ export class Database {
   async mutate<T>(
     source: string,
     run: (tx: Transaction) => Promise<T>,
+    options: { readonly namespace?: string } = {},
   ): Promise<{ readonly value: T; readonly ts: Ts }> {
     for (let attempt = 1; ; attempt += 1) {
-      const tx = this.begin('mutation', { limits: systemTransactionLimits })
+      const tx = this.begin('mutation', { ...options, limits: systemTransactionLimits })
       try {
         const value = await run(tx)
         const { ts, durable } = this.commit(tx, source)

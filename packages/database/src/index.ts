@@ -34,6 +34,7 @@ export {
 export { getSchemaProgress, waitForSchema, type SchemaProgress } from './schema-progress.ts'
 export { SchemaWorker } from './schema-worker.ts'
 export { RetentionWorker } from './retention-worker.ts'
+export { createNamespace } from './bootstrap.ts'
 export { deleteTable } from './table-definitions.ts'
 export { Committer, type CommitRequest, type Effects, type Committed } from './committer.ts'
 export { CommitConflict, CommitterClosed, CommitterFailed, OutOfRetention } from './commit-errors.ts'

@@ -120,10 +120,14 @@ export class SchemaWorker {
 
   async #backfill(table: TableEntry, entry: IndexEntry): Promise<void> {
     const startedMs = this.#clock.monotonicMs()
-    const { value: start } = await this.#database.read(async (tx) => {
-      const row = await backfills.first(tx, 'by_index_id', [indexRowId(tx, entry)])
-      return { row, totalDocs: await tx.count(table.name, { scope: 'private' }) }
-    })
+    const { namespace } = table
+    const { value: start } = await this.#database.read(
+      async (tx) => ({
+        row: await backfills.first(tx, 'by_index_id', [indexRowId(tx, entry)]),
+        totalDocs: await tx.count(table.name, { scope: 'private' }),
+      }),
+      { namespace },
+    )
     const doneBefore = start.row?.numDocsIndexed ?? 0
     let saved = 0
     let indexed = 0
@@ -171,7 +175,7 @@ export class SchemaWorker {
       if (walked === undefined) return
       validated += walked
     }
-    await this.#database.mutate('system:schemaValidation', async (tx) => {
+    await this.#mutate(schema, async (tx) => {
       const current = findPending(tx, schema)
       if (current === undefined) return
       await setSchemaState(tx, current, { state: 'validated' })
@@ -217,7 +221,7 @@ export class SchemaWorker {
   /** Marks the schema failed, unless the document has been mended meanwhile (false) or the push is over. */
   async #fail(table: TableEntry, schema: LoadedSchema, text: string): Promise<boolean> {
     const id = idOf(parseValue(text) as ValueObject)
-    const { value } = await this.#database.mutate('system:schemaValidation', async (tx) => {
+    return await this.#mutate(schema, async (tx) => {
       const current = findPending(tx, schema)
       if (current === undefined) return true
       const document = await tx.get(id, { scope: 'private' })
@@ -234,11 +238,10 @@ export class SchemaWorker {
       await deleteProgress(tx, current)
       return true
     })
-    return value
   }
 
   async #saveValidation(table: TableEntry, schema: LoadedSchema, numDocsValidated: number): Promise<void> {
-    await this.#database.mutate('system:schemaValidation', async (tx) => {
+    await this.#mutate(schema, async (tx) => {
       const current = findPending(tx, schema)
       if (current === undefined) return
       const schemaId = schemaRowId(tx, current)
@@ -247,6 +250,11 @@ export class SchemaWorker {
       if (row === null) await validations.insert(tx, { schemaId, numDocsValidated, totalDocs })
       else await validations.patch(tx, row._id, { numDocsValidated })
     })
+  }
+
+  async #mutate<T>({ namespace }: LoadedSchema, run: (tx: Transaction) => Promise<T>): Promise<T> {
+    const { value } = await this.#database.mutate('system:schemaValidation', run, { namespace })
+    return value
   }
 }
 

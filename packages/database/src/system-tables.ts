@@ -81,6 +81,17 @@ export const systemTables: readonly SystemTable[] = [
   { name: '_signing_keys', number: 640, indexes: [] },
 ]
 
+/** System tables that every component has for itself; the others exist once per deployment. */
+export const componentTables: ReadonlySet<string> = new Set([
+  '_cron_jobs',
+  '_cron_job_logs',
+  '_cron_next_run',
+  '_file_storage',
+  '_scheduled_job_args',
+  '_scheduled_jobs',
+  '_schemas',
+])
+
 /** Tables that functions see through `db.system`, and the tables behind them (same number). */
 export const virtualTables: ReadonlyMap<string, string> = new Map([
   ['_storage', '_file_storage'],

@@ -84,7 +84,6 @@ type Method = 'get' | 'patch' | 'replace' | 'delete'
  */
 export class Transaction {
   readonly kind: TransactionKind
-  readonly namespace: string
   readonly #snapshot: Snapshot
   readonly #random: Random
   readonly #codec: PageCursorCodec
@@ -97,6 +96,7 @@ export class Transaction {
   readonly #budget: Budget
   readonly #cursors = new Set<QueryCursor>()
   readonly #dependencies = new Set<string>()
+  #namespace: string
   #catalog: Catalog
   /** Whether `#catalog` is a clone that nobody else holds. */
   #ownsCatalog = false
@@ -104,7 +104,7 @@ export class Transaction {
 
   constructor(deps: TransactionDependencies) {
     this.kind = deps.kind
-    this.namespace = deps.namespace
+    this.#namespace = deps.namespace
     this.#snapshot = deps.snapshot
     this.#catalog = deps.catalog
     this.#random = deps.random
@@ -119,6 +119,11 @@ export class Transaction {
   /** The snapshot's timestamp. */
   get beginTs(): Ts {
     return this.#snapshot.ts
+  }
+
+  /** Whose tables names and numbers mean: the app's ('') or a component's. */
+  get namespace(): string {
+    return this.#namespace
   }
 
   /** Tables and indexes as this transaction sees them, its own changes included. Reading it records no dependency. */
@@ -279,14 +284,31 @@ export class Transaction {
     this.#hasPaginated = false
   }
 
-  /** Begins a nested execution with limits counted from here. Call the returned function when it ends. */
-  enterNested(limits: Partial<TransactionLimits> = {}): () => void {
+  /**
+   * Begins a nested execution with limits counted from here, on the tables of `namespace`. Call the returned function
+   * when it ends.
+   */
+  enterNested(limits: Partial<TransactionLimits> = {}, namespace: string = this.#namespace): () => void {
     const restore = this.#budget.narrow(limits)
     const hadPaginated = this.#hasPaginated
+    const outerNamespace = this.#namespace
     this.#hasPaginated = false
+    this.#namespace = namespace
     return () => {
       restore()
       this.#hasPaginated = hadPaginated
+      this.#namespace = outerNamespace
+    }
+  }
+
+  /** Runs native code in the namespace of a component. Nothing else may use the transaction meanwhile. */
+  async within<T>(namespace: string, run: () => Promise<T>): Promise<T> {
+    const outerNamespace = this.#namespace
+    this.#namespace = namespace
+    try {
+      return await run()
+    } finally {
+      this.#namespace = outerNamespace
     }
   }
 
@@ -459,7 +481,6 @@ export class Transaction {
   }
 
   #findTableByNumber(number: number, scope: Scope): TableEntry | undefined {
-    // Native code in a component's namespace also writes the tables that exist once per deployment.
     const table =
       this.#catalog.findTableByNumber(this.namespace, number) ??
       (scope === 'private' ? this.#catalog.findTableByNumber(rootNamespace, number) : undefined)
@@ -467,7 +488,7 @@ export class Transaction {
       this.#dependOnName(table)
     } else {
       const { byNamespaceAndNumber } = fixedIndexes.tables
-      this.#depend(`n${number}`, byNamespaceAndNumber, tableNumberDependency(this.namespace, number))
+      this.#depend(`n${this.namespace}/${number}`, byNamespaceAndNumber, tableNumberDependency(this.namespace, number))
     }
     return table
   }
@@ -477,7 +498,10 @@ export class Transaction {
     const error = checkIdentifier(name)
     if (error !== undefined) throw new BadRequest('InvalidTableName', `Invalid table name: ${error}`)
     if (scope !== 'private' && name.startsWith('_') && !virtualTables.has(name)) return undefined
-    const table = this.#catalog.findTable(this.namespace, name)
+    // Native code in a component's namespace also uses the tables that exist once per deployment.
+    const table =
+      this.#catalog.findTable(this.namespace, name) ??
+      (scope === 'private' && name.startsWith('_') ? this.#catalog.findTable(rootNamespace, name) : undefined)
     if (table !== undefined) this.#dependOnName(table)
     else this.#dependOnAbsence(name)
     return table
@@ -567,7 +591,11 @@ export class Transaction {
   }
 
   #dependOnAbsence(name: string): void {
-    this.#depend(`a${name}`, fixedIndexes.tables.byNamespaceAndName, tableNameDependency(this.namespace, name))
+    this.#depend(
+      `a${this.namespace}/${name}`,
+      fixedIndexes.tables.byNamespaceAndName,
+      tableNameDependency(this.namespace, name),
+    )
   }
 
   #depend(key: string, index: number, range: { readonly from: Uint8Array; readonly to: Uint8Array | undefined }): void {

@@ -11,9 +11,35 @@ export type UdfConfig = {
   /** 32 bytes, hex. */
   readonly importPhaseRngSeed: string
   readonly importPhaseUnixTimestampMs: number
+  /** JSON text of the app's `ComponentDefinition`. */
+  readonly definition: string
+}
+
+/** A component definition of the push that is live; the app's own code and definition are not among them. */
+export type ComponentDefinitionRow = {
+  /** As in the push: relative to the functions folder, unique. */
+  readonly path: string
+  /** JSON text of a `ComponentDefinition`. */
+  readonly definition: string
+  readonly codeVersion: string
+  /** 32 bytes, hex. */
+  readonly importPhaseRngSeed: string
+  readonly importPhaseUnixTimestampMs: number
+}
+
+/** One mounted component. Its `_id` is the namespace of its tables. The app itself has no row. */
+export type ComponentRow = {
+  readonly definitionPath: string
+  /** `_id` of the component that mounts this one; null for the app. */
+  readonly parent: string | null
+  readonly name: string
+  /** Data of an unmounted one stays until it is deleted; it comes back when something of that name is mounted there. */
+  readonly state: 'active' | 'unmounted'
 }
 
 export type ModuleRow = {
+  /** '' for the app. Components that share a definition share its modules. */
+  readonly definitionPath: string
   readonly path: string
   readonly environment: 'isolate'
   /** As pushed; what `sha256` is over, together with `sourceMap`. */
@@ -42,6 +68,8 @@ export type AuditRow = {
 }
 
 export const udfConfig = new Collection<UdfConfig>('_udf_config')
+export const componentDefinitions = new Collection<ComponentDefinitionRow>('_component_definitions')
+export const components = new Collection<ComponentRow>('_components')
 export const modules = new Collection<ModuleRow>('_modules')
 export const environmentVariables = new Collection<EnvironmentVariable>('_environment_variables')
 /** `evaluatedWith`: version of the environment that `auth.config` was evaluated with. */

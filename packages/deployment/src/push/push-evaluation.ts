@@ -12,17 +12,15 @@ import {
 } from '@concave/runtime'
 import { canonicalModulePath } from '@concave/protocol'
 import { type AuthProvider, parseAuthConfig } from '../auth/auth-provider.ts'
+import {
+  type ComponentDefinition,
+  componentDefinitionSchema,
+  emptyAppDefinition,
+} from '../components/component-definition.ts'
 import { type ModuleRow, modules } from '../records.ts'
 import type { CronDefinition } from '../scheduler/cron-jobs.ts'
 import { readCronDefinitions } from './cron-definitions.ts'
 import { type PushedModule, type PushRequest, pushError } from './push-request.ts'
-
-/** `default.export()` of `convex.config.js` (function-runtime.md §1.10), as far as it is looked at. */
-export type AppDefinition = {
-  readonly childComponents: readonly { readonly name: string; readonly path: string }[]
-  readonly envVars?: readonly (readonly [string, { readonly optional?: boolean }])[]
-  readonly [field: string]: unknown
-}
 
 export type EvaluatedPush = {
   readonly serverVersion: string
@@ -33,7 +31,7 @@ export type EvaluatedPush = {
   readonly rows: readonly ModuleRow[]
   readonly modules: ReadonlyMap<string, AnalyzedModule>
   readonly crons: readonly CronDefinition[]
-  readonly definition: AppDefinition
+  readonly definition: ComponentDefinition
   /** JSON text; undefined when the app has no schema. */
   readonly schemaText: string | undefined
   readonly authProviders: readonly AuthProvider[]
@@ -76,6 +74,7 @@ export async function evaluatePush(
     importTimeMs,
     env: deps.env,
     rows: prepared.map(({ module, source, reason }) => ({
+      definitionPath: '',
       path: module.path,
       environment: 'isolate',
       source: module.source,
@@ -180,18 +179,13 @@ function toModuleSource(module: PushedModule): ModuleSource {
   return { path: module.path, source: module.source, sourceMap: module.sourceMap ?? undefined, reuse: 'fresh' }
 }
 
-function readDefinition(text: string | undefined): AppDefinition {
-  if (text !== undefined) return JSON.parse(text) as AppDefinition
-  return {
-    definitionType: { type: 'app' },
-    childComponents: [],
-    httpMounts: {},
-    exports: { type: 'branch', branch: [] },
-  }
+function readDefinition(text: string | undefined): ComponentDefinition {
+  if (text === undefined) return emptyAppDefinition
+  return componentDefinitionSchema.parse(JSON.parse(text))
 }
 
 /** Refuses, by name, an app with components. */
-function refuseComponents(definition: AppDefinition): void {
+function refuseComponents(definition: ComponentDefinition): void {
   const [component] = definition.childComponents
   if (component !== undefined) {
     throw pushError(

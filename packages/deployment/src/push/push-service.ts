@@ -220,6 +220,7 @@ export class PushService {
       codeVersion: evaluated.codeVersion,
       importPhaseRngSeed: evaluated.importSeed,
       importPhaseUnixTimestampMs: evaluated.importTimeMs,
+      definition: JSON.stringify(evaluated.definition),
     }
     if (config === undefined) await udfConfig.insert(tx, next)
     else await udfConfig.replace(tx, config._id, next)

@@ -1,0 +1,106 @@
+import { createLog, systemClock, WriteConflict } from '@concave/base'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+import { createNamespace } from './bootstrap.ts'
+import { Collection } from './collection.ts'
+import type { Database } from './database.ts'
+import { collect, mutate, openTestDatabase, scan, value } from './database-fixture.ts'
+import { waitForSchema } from './schema-progress.ts'
+import { finishSchemaPush, startSchemaPush } from './schema-push.ts'
+import { SchemaWorker } from './schema-worker.ts'
+import { componentTables } from './system-tables.ts'
+
+const jobs = new Collection<{ readonly name: string }>('_scheduled_jobs')
+const components = new Collection<{ readonly name: string }>('_components')
+
+function schemaText(fieldType: string): string {
+  const indexes = [{ indexDescriptor: 'by_name', fields: ['name'] }]
+  const documentType = { type: 'object', value: { name: { fieldType: { type: fieldType }, optional: false } } }
+  return JSON.stringify({ tables: [{ tableName: 'users', indexes, documentType }], schemaValidation: true })
+}
+
+describe('namespaces', () => {
+  let database: Database
+
+  beforeEach(async () => {
+    database = await openTestDatabase()
+    await database.mutate('test', (tx) => createNamespace(tx, 'one'))
+    await database.mutate('test', (tx) => createNamespace(tx, 'two'))
+  })
+
+  afterEach(async () => {
+    await database.close()
+  })
+
+  it('holds tables of its own under equal names and numbers', async () => {
+    const ids = await mutate(database, async (tx) => {
+      const own = await tx.insert('users', value({ name: 'app' }))
+      const inOne = await tx.within('one', () => tx.insert('users', value({ name: 'one' })))
+      return [own, inOne] as const
+    })
+    const tx = database.begin('query')
+    expect(await collect(tx, scan('users'))).toMatchObject([{ name: 'app' }])
+    expect(await tx.get(ids[1])).toBeNull()
+    const leave = tx.enterNested({}, 'one')
+    expect(await collect(tx, scan('users'))).toMatchObject([{ name: 'one' }])
+    expect(await tx.get(ids[0])).toBeNull()
+    leave()
+    expect(tx.namespace).toBe('')
+    const two = database.begin('query', { namespace: 'two' })
+    expect(await collect(two, scan('users'))).toEqual([])
+    expect(await two.get(ids[1])).toBeNull()
+  })
+
+  it('has system tables of its own, and shares those that exist once', async () => {
+    await database.mutate('test', (tx) => jobs.insert(tx, { name: 'own' }), { namespace: 'one' })
+    await database.mutate('test', (tx) => components.insert(tx, { name: 'shared' }), { namespace: 'one' })
+    const seen = async (namespace: string) => {
+      const tx = database.begin('query', { namespace })
+      return [await jobs.list(tx), await components.list(tx)].map((rows) => rows.map(({ name }) => name))
+    }
+    expect(await seen('one')).toEqual([['own'], ['shared']])
+    expect(await seen('two')).toEqual([[], ['shared']])
+    expect(await seen('')).toEqual([[], ['shared']])
+  })
+
+  it('depends on the tables of its own namespace', async () => {
+    for (const table of ['users', 'marks']) await database.mutate('test', (tx) => tx.insert(table, value({})))
+    const tx = database.begin('mutation')
+    expect(await tx.within('one', () => collect(tx, scan('users')))).toEqual([])
+    await tx.insert('marks', value({}))
+    await database.mutate('test', (other) => other.insert('users', value({})))
+    expect(database.commit(tx, 'test').ts).toBeGreaterThan(0n)
+
+    const late = database.begin('mutation')
+    await late.within('one', () => collect(late, scan('users')))
+    await late.insert('marks', value({}))
+    await database.mutate('test', (other) => other.insert('users', value({})), { namespace: 'one' })
+    expect(() => database.commit(late, 'test')).toThrow(WriteConflict)
+  })
+
+  it('is held to a schema of its own', async () => {
+    const worker = SchemaWorker.start({ database, clock: systemClock, log: createLog({ level: 'silent' }) })
+    for (const [namespace, type] of Object.entries({ one: 'string', two: 'number' })) {
+      const { value: started } = await database.mutate(
+        'push',
+        (tx) => startSchemaPush(tx, { schema: schemaText(type), nowMs: systemClock.nowMs() }),
+        { namespace },
+      )
+      expect(await waitForSchema(database, started.schemaId, 10_000)).toEqual({ type: 'complete' })
+      await database.mutate('push', (tx) => finishSchemaPush(tx, started.schemaId), { namespace })
+    }
+    await mutate(database, async (tx) => {
+      await tx.insert('users', value({ name: true }))
+      await tx.within('one', () => tx.insert('users', value({ name: 'text' })))
+      await tx.within('two', () => tx.insert('users', value({ name: 1 })))
+      await expect(tx.within('one', () => tx.insert('users', value({ name: 1 })))).rejects.toThrow(/does not match/)
+      await expect(tx.within('two', () => tx.insert('users', value({ name: 'text' })))).rejects.toThrow(/not match/)
+    })
+    await worker.stop()
+  })
+
+  it('has those tables only that a component has for itself', async () => {
+    const tables = [...database.catalog.tables()].filter(({ namespace }) => namespace === 'two')
+    expect(new Set(tables.map(({ name }) => name))).toEqual(componentTables)
+  })
+})
