@@ -81,7 +81,7 @@ describe('an action', () => {
     ['calls with wrong arguments', 'wrongArgs', 'ArgumentValidationError: Value does not match validator.'],
     ['leaves a rejection to nobody', 'unhandled', 'Uncaught Error: nobody listens'],
     ['waits for nothing', 'never', 'Returned promise will never resolve'],
-    ['uses what this version lacks', 'handle', 'createFunctionHandle is not supported by this version of Concave yet'],
+    ['names what is not there by a handle', 'handle', "Could not find function for 'notes:nowhere'"],
   ])('that %s ends with its error', async (_what, kind, says) => {
     const failed = await act('failing', { kind })
     expect(failed.status).toBe('error')

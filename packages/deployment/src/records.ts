@@ -11,8 +11,8 @@ export type UdfConfig = {
   /** 32 bytes, hex. */
   readonly importPhaseRngSeed: string
   readonly importPhaseUnixTimestampMs: number
-  /** JSON text of the app's `ComponentDefinition`. */
-  readonly definition: string
+  /** JSON text of the app's `ComponentDefinition`. Absent in rows from before there were components. */
+  readonly definition?: string
 }
 
 /** A component definition of the push that is live; the app's own code and definition are not among them. */
@@ -38,8 +38,8 @@ export type ComponentRow = {
 }
 
 export type ModuleRow = {
-  /** '' for the app. Components that share a definition share its modules. */
-  readonly definitionPath: string
+  /** '' for the app. Components that share a definition share its modules. Absent in rows from before components. */
+  readonly definitionPath?: string
   readonly path: string
   readonly environment: 'isolate'
   /** As pushed; what `sha256` is over, together with `sourceMap`. */

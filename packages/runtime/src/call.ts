@@ -1,5 +1,11 @@
 import { assert, createDeferred, type Clock, type Deferred, PlatformError } from '@concave/base'
-import { CatchableError, type ExecuteOutcome, type ExecuteRequest, type ExecutionHost } from './execution.ts'
+import {
+  CatchableError,
+  type CodeBundle,
+  type ExecuteOutcome,
+  type ExecuteRequest,
+  type ExecutionHost,
+} from './execution.ts'
 import type { ErrorDescription } from './isolate-interface.ts'
 import { runtimeLimits } from './limits.ts'
 import {
@@ -42,6 +48,8 @@ export class Call {
   readonly #deferred: Deferred<CallEnd>
   readonly #runner: RunnerProcess
   readonly #request: ExecuteRequest
+  /** Of the nested calls that run, outermost first. */
+  readonly #nestedCode: CodeBundle[] = []
   #host: ExecutionHost | undefined
   /** What came before the host was there. */
   #early: Frame[] = []
@@ -83,6 +91,7 @@ export class Call {
     const invoke = encodeInvoke({
       codeVersion: request.code.version,
       envVersion: request.env.version,
+      componentId: request.componentId,
       modulePath: request.modulePath,
       udfType: request.udfType,
       exportName: request.exportName,
@@ -242,15 +251,21 @@ export class Call {
         return [page.done ? '1' : '0', ...page.rows]
       }
       case frameKinds.beginNested: {
-        const { argsText, ...header } = await this.#requireHost().beginNested(first)
-        return [JSON.stringify(header satisfies NestedHeader), argsText]
+        const { argsText, code, env, ...names } = await this.#requireHost().beginNested(first)
+        loadVersions(this.#runner, { code, env })
+        this.#nestedCode.push(code)
+        const header: NestedHeader = { codeVersion: code.version, envVersion: env.version, ...names }
+        return [JSON.stringify(header), argsText]
       }
       case frameKinds.endNested: {
         const header = decodeEnd(first)
-        if (header.kind === 'success')
+        if (header.kind === 'success') {
+          this.#nestedCode.pop()
           return [await this.#requireHost().endNested({ kind: 'success', resultText: second })]
+        }
         assert(header.kind === 'userError', `A nested call ended with ${header.kind}.`)
-        return [await this.#requireHost().endNested({ kind: 'userError', ...this.#describe(header.error) })]
+        const code = this.#nestedCode.pop() ?? this.#request.code
+        return [await this.#requireHost().endNested({ kind: 'userError', ...describe(header.error, code) })]
       }
       default:
         throw new Error(`Unexpected frame kind ${frame.kind} from a runner.`)
@@ -289,7 +304,10 @@ export class Call {
       case 'success':
         return { kind: 'outcome', outcome: { kind: 'success', resultText, ...logs } }
       case 'userError':
-        return { kind: 'outcome', outcome: { kind: 'userError', ...this.#describe(header.error), ...logs } }
+        return {
+          kind: 'outcome',
+          outcome: { kind: 'userError', ...describe(header.error, this.#request.code), ...logs },
+        }
       case 'outOfMemory':
         return { kind: 'outcome', outcome: developerLimit(outOfMemoryMessage) }
       case 'notStateless':
@@ -335,10 +353,13 @@ export class Call {
     assert(this.#host !== undefined, 'A call that goes on has its host.')
     return this.#host
   }
+}
 
-  #describe(error: ErrorDescription): { readonly message: string; readonly data: string | undefined } {
-    return { message: renderError(error, this.#request.code), data: error.data }
-  }
+function describe(
+  error: ErrorDescription,
+  code: CodeBundle,
+): { readonly message: string; readonly data: string | undefined } {
+  return { message: renderError(error, code), data: error.data }
 }
 
 /** Whether the runner waits for an answer. */

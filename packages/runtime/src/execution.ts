@@ -33,6 +33,8 @@ export type ExecuteRequest = {
   readonly udfType: UdfType
   readonly code: CodeBundle
   readonly env: EnvBundle
+  /** Id of the component that the function belongs to; '' for the app. Equal reads of two components are not the same. */
+  readonly componentId: string
   /** Canonical module path, with `.js`. */
   readonly modulePath: string
   readonly exportName: string
@@ -89,12 +91,17 @@ export class CatchableError extends Error {
 /** A nested call that the host has resolved and admitted; the runner executes it in another isolate with its own seed. */
 export type NestedCall = {
   readonly udfType: UdfType
+  /** Of the component that the callee belongs to, as in `ExecuteRequest`. */
+  readonly code: CodeBundle
+  readonly env: EnvBundle
+  readonly componentId: string
   readonly modulePath: string
   readonly exportName: string
   readonly argsText: string
   readonly seed: string
-  /** Name for log lines, e.g. `messages:list`. */
+  /** Names for log lines, e.g. `messages:list`; the path is '' for the app. */
   readonly udfPath: string
+  readonly componentPath: string
 }
 
 export type NestedOutcome =

@@ -1,9 +1,9 @@
 import { createLog } from '@concave/base'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Executor } from './executor.ts'
-import { CatchableError, type ExecuteOutcome, type NestedCall } from './execution.ts'
+import { CatchableError, type CodeBundle, type ExecuteOutcome, type NestedCall } from './execution.ts'
 import { RunnerPool } from './runner-pool.ts'
-import { bundledCode, sampleCode, sampleRequest } from './testing/sample-code.ts'
+import { bundledCode, emptyEnv, sampleCode, sampleRequest } from './testing/sample-code.ts'
 import { ScriptedHost } from './testing/scripted-host.ts'
 
 const log = createLog({ level: 'error' })
@@ -19,6 +19,11 @@ afterAll(async () => {
   await executor.close()
   await pool.close()
 })
+
+/** A nested call into the code of its caller. */
+function ofApp(code: CodeBundle): Pick<NestedCall, 'code' | 'env' | 'componentId' | 'componentPath'> {
+  return { code, env: emptyEnv, componentId: '', componentPath: '' }
+}
 
 function resultOf(outcome: ExecuteOutcome): unknown {
   return outcome.kind === 'success' ? JSON.parse(outcome.resultText) : outcome.message
@@ -453,6 +458,7 @@ describe('cursors', () => {
         export const inner = query(async () => { const id = open(); const { value } = await next(id); close(id); return value.n })`,
     })
     const inner: NestedCall = {
+      ...ofApp(code),
       udfType: 'query',
       modulePath: 'a.js',
       exportName: 'inner',
@@ -499,7 +505,9 @@ describe('nested calls', () => {
     export const loops = mutation(() => call('1.0/runUdf', {}))
     export const hog = mutation(() => { const a = []; for (;;) a.push(JSON.stringify('x'.repeat(1e6))) })
   `
+  const code = sampleCode({ 'a.js': source })
   const nested = (exportName: string): NestedCall => ({
+    ...ofApp(code),
     udfType: 'mutation',
     modulePath: 'a.js',
     exportName,
@@ -510,10 +518,7 @@ describe('nested calls', () => {
 
   test('run in a context of their own, within the call', async () => {
     const host = new ScriptedHost({ answers: { '1.0/get': () => 'doc' }, nested: () => nested('inner') })
-    const outcome = await executor.execute(
-      sampleRequest(sampleCode({ 'a.js': source }), 'outer', { udfType: 'mutation' }),
-      host,
-    )
+    const outcome = await executor.execute(sampleRequest(code, 'outer', { udfType: 'mutation' }), host)
     expect(resultOf(outcome)).toEqual([5, [1, 1, 'doc'], 'doc'])
     expect(host.events).toEqual(['begin nested', '1.0/get', 'end nested success', '1.0/get'])
     expect(outcome.logLines).toMatchObject([{ messages: ["'inside'"], udfPath: 'a:inner' }])
@@ -521,10 +526,7 @@ describe('nested calls', () => {
 
   test('fail where the caller may catch them', async () => {
     const host = new ScriptedHost({ nested: () => nested('fails') })
-    const outcome = await executor.execute(
-      sampleRequest(sampleCode({ 'a.js': source }), 'caught', { udfType: 'mutation' }),
-      host,
-    )
+    const outcome = await executor.execute(sampleRequest(code, 'caught', { udfType: 'mutation' }), host)
     expect(resultOf(outcome)).toMatch(/^Uncaught TypeError: inner trouble/)
     expect(host.events).toEqual(['begin nested', 'end nested userError'])
   })
@@ -537,21 +539,56 @@ describe('nested calls', () => {
         return nested('loops')
       },
     })
-    const outcome = await executor.execute(
-      sampleRequest(sampleCode({ 'a.js': source }), 'loops', { udfType: 'mutation' }),
-      host,
-    )
+    const outcome = await executor.execute(sampleRequest(code, 'loops', { udfType: 'mutation' }), host)
     expect(resultOf(outcome)).toMatch(/too deep/)
     expect(host.events.filter((event) => event === 'end nested userError')).toHaveLength(8)
   })
 
   test('that run out of memory end the whole execution', async () => {
     const host = new ScriptedHost({ nested: () => nested('hog') })
-    const outcome = await executor.execute(
-      sampleRequest(sampleCode({ 'a.js': source }), 'caught', { udfType: 'mutation' }),
-      host,
-    )
+    const outcome = await executor.execute(sampleRequest(code, 'caught', { udfType: 'mutation' }), host)
     expect(resultOf(outcome)).toBe('JavaScript execution ran out of memory (maximum memory usage: 64 MB)')
+  })
+
+  test('may belong to a component with code and variables of its own', async () => {
+    const fails = 'export const fails = query(() => { throw new Error("in there") })'
+    const component = await bundledCode(
+      `import { queryGeneric as query } from 'convex/server'
+       let calls = 0
+       export const count = query(() => { console.log('counting'); return [++calls, process.env.NAME, process.env.SECRET ?? null] })
+       ${fails}`,
+    )
+    const app = sampleCode({
+      'a.js': `
+        export const both = query(async () => [await call('1.0/runUdf', { name: 'count' }), process.env.SECRET, await call('1.0/runUdf', { name: 'count' })])
+        export const caught = query(async () => { try { await call('1.0/runUdf', { name: 'fails' }) } catch (e) { return e.message } })`,
+    })
+    const env = { version: 'of-component', variables: { NAME: 'child' } }
+    const host = new ScriptedHost({
+      nested: (argsText) => {
+        const { name } = JSON.parse(argsText) as { name: string }
+        return {
+          udfType: 'query',
+          code: component,
+          env,
+          componentId: 'k1',
+          modulePath: 'app.js',
+          exportName: name,
+          argsText: '[{}]',
+          seed: '33'.repeat(32),
+          udfPath: `app:${name}`,
+          componentPath: 'child',
+        }
+      },
+    })
+    const appEnv = { version: 'of-app', variables: { SECRET: 'x' } }
+    const outcome = await executor.execute(sampleRequest(app, 'both', { env: appEnv }), host)
+    const counted = [1, 'child', null]
+    expect(resultOf(outcome)).toEqual([counted, 'x', counted])
+    const line = { messages: ["'counting'"], udfPath: 'app:count', componentPath: 'child' }
+    expect(outcome.logLines).toMatchObject([line, line])
+    const caught = resultOf(await executor.execute(sampleRequest(app, 'caught', { env: appEnv }), host))
+    expect(caught).toMatch(/^Uncaught Error: in there\n {4}at .*\(.*app\.ts:4:\d+\)\n$/)
   })
 })
 

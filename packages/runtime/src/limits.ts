@@ -18,8 +18,10 @@ export const runtimeLimits = {
   startTimeMs: 15_000,
   /** From a runner: a result or arguments of 16 MiB, as JSON with escapes, and logs. */
   maxFrameBytes: 128 * 1024 * 1024,
-  /** Code and environment versions that one runner keeps. */
-  loadedVersions: 4,
+  /** Versions of code, and of environments, that one runner keeps: every component has its own. */
+  loadedVersions: 48,
+  /** Characters of these together; one that is larger stands alone. */
+  loadedText: 48 * 1024 * 1024,
   /** Generic runners that wait for a deployment. */
   warmRunners: 2,
   /** A call that has run for so long lets waiting ones go to a further runner. */

@@ -74,6 +74,7 @@ test('an invocation comes back as it was', () => {
   const invoke: Invoke = {
     codeVersion: 'c1',
     envVersion: 'e1',
+    componentId: 'k1',
     modulePath: 'a/b.js',
     udfType: 'mutation',
     exportName: 'send',

@@ -192,6 +192,7 @@ export type Ahead = 'nothing' | 'writes' | 'writesAndReads'
 
 /** Of one call, as positional texts: every call has one, and JSON would cost more than all the rest of the frame. */
 export type Invoke = GraphKey & {
+  readonly componentId: string
   readonly udfType: 'query' | 'mutation'
   readonly exportName: string
   readonly seed: string
@@ -203,10 +204,11 @@ export type Invoke = GraphKey & {
 }
 
 export function encodeInvoke(invoke: Invoke): readonly string[] {
-  const { codeVersion, envVersion, modulePath, udfType, exportName, seed, nowMs, argsText } = invoke
+  const { codeVersion, envVersion, componentId, modulePath, udfType, exportName, seed, nowMs, argsText } = invoke
   return [
     codeVersion,
     envVersion,
+    componentId,
     modulePath,
     udfType,
     exportName,
@@ -219,11 +221,12 @@ export function encodeInvoke(invoke: Invoke): readonly string[] {
 }
 
 export function decodeInvoke(texts: readonly string[]): Invoke {
-  const [codeVersion, envVersion, modulePath, udfType, exportName, seed, nowMs, forceFresh, ahead, argsText] =
-    texts as [string, string, string, Invoke['udfType'], string, string, string, string, Ahead, string]
+  const [codeVersion, envVersion, componentId, modulePath, udfType, exportName, seed, nowMs, forceFresh, ahead, args] =
+    texts as [string, string, string, string, Invoke['udfType'], string, string, string, string, Ahead, string]
   return {
     codeVersion,
     envVersion,
+    componentId,
     modulePath,
     udfType,
     exportName,
@@ -231,17 +234,18 @@ export function decodeInvoke(texts: readonly string[]): Invoke {
     nowMs: Number(nowMs),
     forceFresh: forceFresh === '1',
     ahead,
-    argsText,
+    argsText: args,
   }
 }
 
 /** First text of the reply to `beginNested`; the second is the text of the arguments. */
-export type NestedHeader = {
+export type NestedHeader = GraphKey & {
+  readonly componentId: string
   readonly udfType: 'query' | 'mutation'
-  readonly modulePath: string
   readonly exportName: string
   readonly seed: string
   readonly udfPath: string
+  readonly componentPath: string
 }
 
 /**

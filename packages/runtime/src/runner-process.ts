@@ -42,8 +42,8 @@ export class RunnerProcess {
   onExit: (exit: RunnerExit) => void = () => undefined
   readonly #child: ChildProcess
   readonly #socket: Socket
-  readonly #loadedCode: string[] = []
-  readonly #loadedEnv: string[] = []
+  readonly #loadedCode = new Map<string, number>()
+  readonly #loadedEnv = new Map<string, number>()
   readonly #exited = createDeferred<void>()
   #exit: RunnerExit | undefined
   #stderrTail = ''
@@ -156,18 +156,31 @@ export class RunnerProcess {
     await this.#exited.promise
   }
 
-  #ensure(loaded: string[], version: string, load: FrameKind, drop: FrameKind, texts: () => readonly string[]): void {
-    if (loaded.at(-1) === version) return
-    const index = loaded.indexOf(version)
-    if (index >= 0) {
-      loaded.splice(index, 1)
-      loaded.push(version)
+  #ensure(
+    loaded: Map<string, number>,
+    version: string,
+    load: FrameKind,
+    drop: FrameKind,
+    texts: () => readonly string[],
+  ): void {
+    const known = loaded.get(version)
+    if (known !== undefined) {
+      loaded.delete(version)
+      loaded.set(version, known)
       return
     }
-    loaded.push(version)
-    const dropped = loaded.length > runtimeLimits.loadedVersions ? loaded.shift() : undefined
-    if (dropped !== undefined) this.send(drop, [dropped])
-    this.send(load, texts())
+    const sent = texts()
+    const length = sent.reduce((sum, text) => sum + text.length, 0)
+    let total = length
+    for (const other of loaded.values()) total += other
+    for (const [oldest, oldestLength] of loaded) {
+      if (loaded.size < runtimeLimits.loadedVersions && total <= runtimeLimits.loadedText) break
+      loaded.delete(oldest)
+      total -= oldestLength
+      this.send(drop, [oldest])
+    }
+    loaded.set(version, length)
+    this.send(load, sent)
   }
 }
 

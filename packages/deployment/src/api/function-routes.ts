@@ -108,11 +108,9 @@ export function addFunctionRoutes(router: Router<RouteHandler>, deps: Deps): voi
     if (authorization !== undefined) await access.requireAdmin(authorization)
     const body = await readJson(request, oneOffSchema, maxBytes)
     const identity = await access.requireAdmin(authorization, body.adminKey)
-    if (body.componentId !== undefined && body.componentId !== null) {
-      throw new BadRequest('ComponentNotFound', `There is no component ${body.componentId} in this deployment.`)
-    }
+    const componentPath = await functions.componentPathOf(body.componentId)
     const format = readFormat(body.format, request)
-    const call = { componentPath: '', args: argumentObject(body.args), identity, requestId: requestIdOf(request) }
+    const call = { componentPath, args: argumentObject(body.args), identity, requestId: requestIdOf(request) }
     return reply(await functions.oneOffQuery(body.bundle.source, call), format)
   })
   router.add('POST', '/api/run/{path*}', async (request) => {

@@ -25,7 +25,7 @@ export class AuthConfiguration {
    * configuration needs one that is not there any more.
    */
   async reevaluate(tx: Transaction): Promise<void> {
-    const { bundle } = await this.#registry.load(tx)
+    const { bundle } = (await this.#registry.load(tx)).root.code
     const env = await this.#registry.writtenEnvironment(tx)
     const text = await this.#analyzer.evaluateAuthConfig({ code: bundle, env })
     await replaceAuthProviders(tx, parseAuthConfig(text), env.version)

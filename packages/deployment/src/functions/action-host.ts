@@ -2,15 +2,16 @@
  * Answers the syscalls of one action (function-runtime.md §2). An action has no transaction: every function it calls is
  * an execution of its own.
  */
-import { type Identity, type UserAttributes, userAttributesOf } from '@concave/protocol'
+import { anonymous, type Identity, type UserAttributes, userAttributesOf } from '@concave/protocol'
 import { type ActionAnswer, type ActionHost, CatchableError, type LogLine } from '@concave/runtime'
 import type { CallOutcome, FunctionCall } from '@concave/sync'
+import type { FunctionAddress, LoadedComponent } from '../components/loaded-app.ts'
 import { actionStorageSyscalls } from '../files/action-storage.ts'
 import type { FileStore } from '../files/file-store.ts'
 import { type ActionScheduling, cancelFromAction, scheduleFromAction } from '../scheduler/scheduler-syscalls.ts'
 import { type Call, parentJobOf } from './call-origin.ts'
 import { searchVectors } from './vector-search.ts'
-import { catchable, resolveAddress, unknownOperation } from './function-host.ts'
+import { catchable, findTarget, unknownOperation } from './function-host.ts'
 
 /** What actions can call. */
 export interface ActionCallees {
@@ -26,6 +27,8 @@ type Syscall = (host: DeploymentActionHost, args: Args, body: Uint8Array) => Pro
 
 export class DeploymentActionHost implements ActionHost {
   readonly functionName: string
+  /** Of the action. */
+  readonly component: LoadedComponent
   readonly requestId: string
   readonly deploymentName: string
   readonly files: FileStore
@@ -38,6 +41,7 @@ export class DeploymentActionHost implements ActionHost {
 
   constructor(options: {
     readonly functionName: string
+    readonly component: LoadedComponent
     readonly identity: Identity
     readonly identityError?: string
     readonly requestId: string
@@ -48,6 +52,7 @@ export class DeploymentActionHost implements ActionHost {
     readonly onLog: (lines: readonly LogLine[]) => void
   }) {
     this.functionName = options.functionName
+    this.component = options.component
     this.#identity = options.identity
     this.#identityError = options.identityError
     this.requestId = options.requestId
@@ -73,16 +78,17 @@ export class DeploymentActionHost implements ActionHost {
 
   readIdentity(): UserAttributes | null {
     if (this.#identityError !== undefined) throw new CatchableError(this.#identityError)
-    return userAttributesOf(this.#identity)
+    return this.component.isApp ? userAttributesOf(this.#identity) : null
   }
 
   /** Runs another function for the action and answers its result's text, or throws its error. */
   async call(kind: 'query' | 'mutation' | 'action', args: Args): Promise<string> {
+    const { component, path } = await this.resolveAddress(args)
     const call: Call = {
-      path: resolveAddress(args),
-      componentPath: '',
+      path,
+      componentPath: component.path,
       args: args['args'],
-      identity: this.#identity,
+      identity: this.component.isApp && component.isApp ? this.#identity : withoutUser(this.#identity),
       requestId: this.requestId,
       isInternal: true,
       origin: { kind: 'action', jobId: parentJobOf(this.scheduling.origin) },
@@ -90,6 +96,13 @@ export class DeploymentActionHost implements ActionHost {
     const outcome = await this.#run(kind, call)
     if (outcome.kind === 'success') return outcome.valueText
     throw new CatchableError(outcome.message, outcome.dataText === undefined ? undefined : JSON.parse(outcome.dataText))
+  }
+
+  /** The function that a call names, as of now: the app may have been pushed anew since the action began. */
+  async resolveAddress(args: Args): Promise<FunctionAddress> {
+    const { database, registry } = this.scheduling
+    const app = await registry.load(database.begin('query'))
+    return app.resolveFrom(this.component.id, args)
   }
 
   async #run(kind: 'query' | 'mutation' | 'action', call: FunctionCall): Promise<CallOutcome> {
@@ -104,22 +117,31 @@ export class DeploymentActionHost implements ActionHost {
   }
 }
 
+/** Components are not told who calls the app; an admin stays one. */
+function withoutUser(identity: Identity): Identity {
+  return identity.kind === 'user' ? anonymous : identity
+}
+
 /** One entry for each operation that actions have; what is missing is refused by name (`unknownOperation`). */
 const syscalls: Readonly<Record<string, Syscall>> = {
   '1.0/actions/query': (host, args) => host.call('query', args),
   '1.0/actions/mutation': (host, args) => host.call('mutation', args),
   '1.0/actions/action': (host, args) => host.call('action', args),
-  '1.0/actions/schedule': async ({ scheduling }, args) => {
-    const request = { path: resolveAddress(args), args: args['args'], atSeconds: args['ts'] }
-    return JSON.stringify(await scheduleFromAction(scheduling, request))
+  '1.0/actions/schedule': async ({ scheduling, component }, args) =>
+    JSON.stringify(await scheduleFromAction(scheduling, component, args)),
+  '1.0/createFunctionHandle': async (host, args) => {
+    const { database, registry } = host.scheduling
+    const app = await registry.load(database.begin('query'))
+    return JSON.stringify(app.handleOf(findTarget(app.resolveFrom(host.component.id, args))))
   },
-  '1.0/actions/cancel_job': async ({ scheduling }, { id }) => {
-    await cancelFromAction(scheduling, id)
+  '1.0/actions/cancel_job': async ({ scheduling, component }, { id }) => {
+    await cancelFromAction(scheduling, component, id)
     return 'null'
   },
-  '1.0/actions/vectorSearch': async ({ scheduling }, args) => await searchVectors(scheduling.database, args),
+  '1.0/actions/vectorSearch': async ({ scheduling, component }, args) =>
+    await searchVectors(scheduling.database, args, { namespace: component.id }),
   '1.0/getUserIdentity': (host) => JSON.stringify(host.readIdentity()),
-  '1.0/getFunctionMetadata': (host) => JSON.stringify({ name: host.functionName, componentPath: '' }),
+  '1.0/getFunctionMetadata': (host) => JSON.stringify({ name: host.functionName, componentPath: host.component.path }),
   '1.0/getDeploymentMetadata': (host) => JSON.stringify({ name: host.deploymentName, region: null, class: 's256' }),
   '1.0/getRequestMetadata': ({ requestId, scheduling }) => {
     const scheduledFunctionId = parentJobOf(scheduling.origin) ?? null

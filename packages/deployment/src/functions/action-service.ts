@@ -38,15 +38,23 @@ export class ActionService {
     const { clock, functionLog } = this.#deps
     const startedAtMs = clock.nowMs()
     const identifier = displayFunctionPath(call.path)
-    const { requestId } = call
+    const { requestId, componentPath } = call
     const logLines: LogLine[] = []
     const onLog = (lines: readonly LogLine[]): void => {
       logLines.push(...lines)
-      functionLog.recordProgress({ udfType: 'Action', identifier, logLines: lines, startedAtMs, requestId })
+      functionLog.recordProgress({
+        udfType: 'Action',
+        componentPath,
+        identifier,
+        logLines: lines,
+        startedAtMs,
+        requestId,
+      })
     }
     const run: Run = { ...(await this.#runOnce(call, onLog)), logLines }
     functionLog.record({
       udfType: 'Action',
+      componentPath,
       identifier,
       logLines: [],
       startedAtMs,
@@ -68,22 +76,25 @@ export class ActionService {
     try {
       if (call.identity.kind === 'admin' && call.identity.isReadOnly) throw new FunctionError(readOnlyMessage)
       const tx = database.begin('query')
-      const code = await registry.load(tx)
-      const found = call.componentPath === '' ? code.find(call.path) : undefined
-      if (found === undefined || !isWithinReach(call, found)) throw new FunctionError(unreachableMessage(call))
+      const component = (await registry.load(tx)).find(call.componentPath)
+      const found = component?.code.find(call.path)
+      if (component === undefined || found === undefined || !isWithinReach(call, found)) {
+        throw new FunctionError(unreachableMessage(call))
+      }
       if (found.udfType !== 'action') throw new FunctionError(wrongKindMessage(call.path, 'action', found.udfType))
       const outcome = await actionExecutor.run(
         {
           kind: 'action',
-          code: code.bundle,
-          env: await registry.environment(tx),
+          code: component.code.bundle,
+          env: component.environment(await registry.environment(tx)),
           modulePath: call.path.module,
           exportName: call.path.name,
-          argsText: checkArguments(call.path, found.args, call.args, tx.tableNumbers('')),
+          argsText: checkArguments(call.path, found.args, call.args, tx.tableNumbers(component.id)),
           seed: randomBytes(32).toString('hex'),
         },
         new DeploymentActionHost({
           functionName: displayFunctionPath(call.path),
+          component,
           identity: call.identity,
           requestId: call.requestId,
           deploymentName,
@@ -94,7 +105,7 @@ export class ActionService {
         }),
       )
       if (outcome.kind === 'userError') throw new FunctionError(outcome.message, outcome.data)
-      const value = checkResult(call.path, found.returns, outcome.resultText, tx.tableNumbers(''))
+      const value = checkResult(call.path, found.returns, outcome.resultText, tx.tableNumbers(component.id))
       return { kind: 'success', value, text: outcome.resultText, logLines: [] }
     } catch (error) {
       if (!(error instanceof FunctionError)) throw error

@@ -10,18 +10,27 @@ import type { AnalyzedModule, EnvBundle } from '@concave/runtime'
 import type { Commit } from '@concave/storage'
 import { loadAuthProviders } from '../auth/auth-configuration.ts'
 import type { AuthProvider } from '../auth/auth-provider.ts'
-import { environmentVariables, modules, udfConfig } from '../records.ts'
+import { type ComponentDefinition, emptyAppDefinition } from '../components/component-definition.ts'
+import { LoadedApp, LoadedComponent } from '../components/loaded-app.ts'
+import {
+  componentDefinitions,
+  components,
+  environmentVariables,
+  type ModuleRow,
+  modules,
+  udfConfig,
+} from '../records.ts'
 import { LoadedCode } from './loaded-code.ts'
 
 export class CodeRegistry {
-  readonly #code: TableFollower<LoadedCode>
+  readonly #app: TableFollower<LoadedApp>
   readonly #environment: TableFollower<EnvBundle>
   readonly #authProviders: TableFollower<readonly AuthProvider[]>
   readonly #builtInVariables: Readonly<Record<string, string>>
 
   constructor(deps: { readonly database: Database; readonly builtInVariables: Readonly<Record<string, string>> }) {
     const { database, builtInVariables } = deps
-    this.#code = new TableFollower(database, '_udf_config', loadCode)
+    this.#app = new TableFollower(database, '_udf_config', loadApp)
     this.#environment = new TableFollower(database, '_environment_variables', (tx) =>
       loadEnvironment(tx, builtInVariables),
     )
@@ -29,22 +38,22 @@ export class CodeRegistry {
     this.#builtInVariables = builtInVariables
   }
 
-  /** The code as of `tx`; the transaction depends on it. */
-  async load(tx: Transaction): Promise<LoadedCode> {
+  /** The app with its components as of `tx`; the transaction depends on it. */
+  async load(tx: Transaction): Promise<LoadedApp> {
     dependOnTable(tx, '_udf_config')
-    return await this.#code.at(tx)
+    return await this.#app.at(tx)
   }
 
-  /** The variables as of `tx`. Only who reads one depends on them: then call `dependOnEnvironment`. */
+  /** The app's variables as of `tx`. Only who reads one depends on them: then call `dependOnEnvironment`. */
   async environment(tx: Transaction): Promise<EnvBundle> {
     return await this.#environment.at(tx)
   }
 
   /** What calls most likely find, without a transaction that depends on it. Undefined until something was loaded. */
-  get latest(): { readonly code: LoadedCode; readonly env: EnvBundle } | undefined {
-    const code = this.#code.latest
+  get latest(): { readonly app: LoadedApp; readonly env: EnvBundle } | undefined {
+    const app = this.#app.latest
     const env = this.#environment.latest
-    return code === undefined || env === undefined ? undefined : { code, env }
+    return app === undefined || env === undefined ? undefined : { app, env }
   }
 
   /** The variables as `tx` itself has written them; the transaction depends on them. */
@@ -106,22 +115,68 @@ function dependOnTable(tx: Transaction, name: string): void {
   tx.reads.addInterval(byId.index, new Uint8Array(0), undefined)
 }
 
-async function loadCode(tx: Transaction): Promise<LoadedCode> {
+async function loadApp(tx: Transaction): Promise<LoadedApp> {
   const [config] = await udfConfig.list(tx, { limit: 1 })
+  const serverVersion = config?.serverVersion ?? null
   const rows = config === undefined ? [] : await modules.list(tx)
+  const definitions = config === undefined ? [] : await componentDefinitions.list(tx)
+  const mounted = config === undefined ? [] : await components.list(tx)
+  const modulesByDefinition = Map.groupBy(rows, ({ definitionPath }) => definitionPath ?? '')
+  const loadCode = (path: string, from: CodeVersion | undefined): LoadedCode =>
+    toLoadedCode(serverVersion, from, modulesByDefinition.get(path) ?? [])
+  const byPath = new Map(
+    definitions.map((row) => [row.path, { code: loadCode(row.path, row), definition: parseDefinition(row) }]),
+  )
+  const root = new LoadedComponent({
+    id: '',
+    name: '',
+    definition: config === undefined ? emptyAppDefinition : parseDefinition(config),
+    code: loadCode('', config),
+    parent: undefined,
+  })
+  const childrenOf = Map.groupBy(
+    mounted.filter(({ state }) => state === 'active'),
+    ({ parent }) => parent ?? '',
+  )
+  const found: [LoadedComponent, ...LoadedComponent[]] = [root]
+  for (const parent of found) {
+    for (const { _id: id, name, definitionPath } of childrenOf.get(parent.id) ?? []) {
+      const definition = byPath.get(definitionPath)
+      assert(definition !== undefined, `the component definition ${definitionPath} is not stored`)
+      found.push(new LoadedComponent({ id, name, ...definition, parent }))
+    }
+  }
+  return new LoadedApp(found)
+}
+
+type CodeVersion = {
+  readonly codeVersion: string
+  readonly importPhaseRngSeed: string
+  readonly importPhaseUnixTimestampMs: number
+}
+
+function parseDefinition({ definition }: { readonly definition?: string | undefined }): ComponentDefinition {
+  return definition === undefined ? emptyAppDefinition : (JSON.parse(definition) as ComponentDefinition)
+}
+
+function toLoadedCode(
+  serverVersion: string | null,
+  from: CodeVersion | undefined,
+  rows: readonly ModuleRow[],
+): LoadedCode {
   return new LoadedCode({
     bundle: {
-      version: config?.codeVersion ?? '',
+      version: from?.codeVersion ?? '',
       modules: new Map(
         rows.map(({ path, preparedSource, preparedSourceMap, reuse }) => [
           path,
           { path, source: preparedSource, sourceMap: preparedSourceMap, reuse },
         ]),
       ),
-      importSeed: config?.importPhaseRngSeed ?? '00'.repeat(32),
-      importTimeMs: config?.importPhaseUnixTimestampMs ?? 0,
+      importSeed: from?.importPhaseRngSeed ?? '00'.repeat(32),
+      importTimeMs: from?.importPhaseUnixTimestampMs ?? 0,
     },
-    serverVersion: config?.serverVersion ?? null,
+    serverVersion,
     modules: new Map(rows.map((row) => [row.path, JSON.parse(row.analyzeResult) as AnalyzedModule])),
   })
 }

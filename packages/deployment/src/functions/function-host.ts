@@ -9,11 +9,18 @@ import {
   displayFunctionPath,
   type FunctionPath,
   type Identity,
-  parseFunctionPath,
   userAttributesOf,
 } from '@concave/protocol'
-import { CatchableError, type ExecutionHost, type NestedCall, type NestedOutcome, type UdfType } from '@concave/runtime'
+import {
+  CatchableError,
+  type EnvBundle,
+  type ExecutionHost,
+  type NestedCall,
+  type NestedOutcome,
+  type UdfType,
+} from '@concave/runtime'
 import { decodePatch, decodeValue, stringifyValue, type TableNumbers } from '@concave/values'
+import type { FunctionAddress, LoadedApp, LoadedComponent } from '../components/loaded-app.ts'
 import type { FileStore } from '../files/file-store.ts'
 import { storageSyscalls } from '../files/storage-syscalls.ts'
 import { deploymentLimits } from '../limits.ts'
@@ -22,10 +29,11 @@ import { schedulerSyscalls } from '../scheduler/scheduler-syscalls.ts'
 import { type CallOrigin, parentJobOf } from './call-origin.ts'
 import { checkArguments, checkResult } from './call-values.ts'
 import { FunctionError } from './function-error.ts'
-import type { FunctionKind, LoadedCode, LoadedFunction, TransactionalFunction } from './loaded-code.ts'
+import type { FunctionKind, LoadedFunction, TransactionalFunction } from './loaded-code.ts'
 
 type Frame = {
   readonly udfType: UdfType
+  readonly component: LoadedComponent
   readonly path: FunctionPath
   readonly function: LoadedFunction
   /** Differs from the outer frame's for a query on the mutation's starting snapshot. */
@@ -45,7 +53,8 @@ export type Syscall = (host: FunctionHost, args: Readonly<Record<string, unknown
 export class FunctionHost implements ExecutionHost {
   readonly files: FileStore
   readonly #database: Database
-  readonly #code: LoadedCode
+  readonly #app: LoadedApp
+  readonly #env: EnvBundle
   readonly #identity: Identity
   readonly #requestId: string
   readonly #deploymentName: string
@@ -64,8 +73,10 @@ export class FunctionHost implements ExecutionHost {
     readonly database: Database
     readonly files: FileStore
     readonly tx: Transaction
-    readonly code: LoadedCode
-    readonly path: FunctionPath
+    readonly app: LoadedApp
+    /** The app's variables. */
+    readonly env: EnvBundle
+    readonly address: FunctionAddress
     readonly function: TransactionalFunction
     readonly identity: Identity
     readonly requestId: string
@@ -77,7 +88,8 @@ export class FunctionHost implements ExecutionHost {
   }) {
     this.files = options.files
     this.#database = options.database
-    this.#code = options.code
+    this.#app = options.app
+    this.#env = options.env
     this.#identity = options.identity
     this.#requestId = options.requestId
     this.#deploymentName = options.deploymentName
@@ -85,12 +97,12 @@ export class FunctionHost implements ExecutionHost {
     this.#journalIn = options.journal
     this.#clock = options.clock
     this.origin = options.origin
-    const { tx, path } = options
+    const { tx, address } = options
     this.#start = tx.savepoint()
     this.#frames = [
       {
         udfType: options.function.udfType,
-        path,
+        ...address,
         function: options.function,
         tx,
         cursors: new Map(),
@@ -115,7 +127,7 @@ export class FunctionHost implements ExecutionHost {
   }
 
   get tables(): TableNumbers {
-    return this.#frame.tx.tableNumbers('')
+    return this.#frame.tx.tableNumbers(this.component.id)
   }
 
   /** The same call runs again on the same snapshot; nothing of the run before stays but what it read. */
@@ -174,33 +186,40 @@ export class FunctionHost implements ExecutionHost {
       if (this.#frames.length > deploymentLimits.maxNestedCalls) {
         throw new CatchableError('Cross component call depth limit exceeded. Do you have an infinite loop in your app?')
       }
-      const path = resolveAddress(args)
-      const found = this.#code.find(path)
+      const { component, path } = this.resolveAddress(args)
+      const found = component.code.find(path)
       if (found === undefined) throw new CatchableError(notFoundMessage(path))
       if (found.udfType !== udfType) throw new CatchableError(wrongKindMessage(path, udfType, found.udfType))
-      const checked = checkArguments(path, found.args, args['args'], this.tables)
-      const tx = isSnapshot ? this.#database.begin('mutation', { at: caller.tx.beginTs }) : caller.tx
+      const namespace = component.id
+      const tx = isSnapshot ? this.#database.begin('mutation', { at: caller.tx.beginTs, namespace }) : caller.tx
+      const checked = checkArguments(path, found.args, args['args'], tx.tableNumbers(namespace))
       this.#frames.push({
         udfType,
+        component,
         path,
         function: found,
         tx,
         cursors: new Map(),
         savepoint: udfType === 'mutation' ? tx.savepoint() : undefined,
-        leave: isSnapshot ? () => {} : tx.enterNested(readLimits(args['transactionLimits'])),
+        leave: isSnapshot ? () => {} : tx.enterNested(readLimits(args['transactionLimits']), namespace),
       })
       return {
         udfType,
+        code: component.code.bundle,
+        env: component.environment(this.#env),
+        componentId: component.id,
         modulePath: path.module,
         exportName: path.name,
         argsText: checked,
         seed: bytesToHex(systemRandom.bytes(32)),
         udfPath: displayFunctionPath(path),
+        componentPath: component.path,
       }
     })
   }
 
   async endNested(outcome: NestedOutcome): Promise<string> {
+    const { tables } = this
     const frame = this.#frames.pop()
     assert(frame !== undefined && this.#frames.length > 0, 'a nested call ended that never began')
     for (const cursor of frame.cursors.values()) cursor.close()
@@ -210,7 +229,7 @@ export class FunctionHost implements ExecutionHost {
       throw new CatchableError(outcome.message, outcome.data === undefined ? undefined : JSON.parse(outcome.data))
     }
     return await catchable(async () => {
-      checkResult(frame.path, frame.function.returns, outcome.resultText, this.tables)
+      checkResult(frame.path, frame.function.returns, outcome.resultText, tables)
       return outcome.resultText
     })
   }
@@ -247,8 +266,13 @@ export class FunctionHost implements ExecutionHost {
     return this.#requestId
   }
 
-  get code(): LoadedCode {
-    return this.#code
+  /** Of the function that calls. */
+  get component(): LoadedComponent {
+    return this.#frame.component
+  }
+
+  handleOf(address: FunctionAddress): string {
+    return this.#app.handleOf(address)
   }
 
   /** The real time; what user code sees stands still. */
@@ -257,8 +281,8 @@ export class FunctionHost implements ExecutionHost {
   }
 
   /** The function that a call names. */
-  resolveAddress(args: Readonly<Record<string, unknown>>): FunctionPath {
-    return resolveAddress(args)
+  resolveAddress(args: Readonly<Record<string, unknown>>): FunctionAddress {
+    return this.#app.resolve(this.component, args)
   }
 
   observeTime(): void {
@@ -267,10 +291,12 @@ export class FunctionHost implements ExecutionHost {
 
   observeIdentity(): unknown {
     this.#observedIdentity = true
-    return userAttributesOf(this.#identity)
+    // Components are not told who calls the app (function-runtime.md §6.5).
+    return this.component.isApp ? userAttributesOf(this.#identity) : null
   }
 
   async paginate(args: Readonly<Record<string, unknown>>): Promise<string> {
+    if (!this.component.isApp) throw new CatchableError(paginationInComponentMessage)
     const query = args['query'] as { source?: { tableName?: unknown; indexName?: unknown } }
     const isRoot = this.#frames.length === 1
     const page = await this.tx.paginate(
@@ -341,7 +367,8 @@ const syscalls: Readonly<Record<string, Syscall>> = {
     return stringifyValue(host.tx.beginTs)
   },
   '1.0/getTransactionMetrics': (host) => JSON.stringify(host.tx.metrics()),
-  '1.0/getFunctionMetadata': (host) => JSON.stringify({ name: host.functionName, componentPath: '' }),
+  '1.0/createFunctionHandle': (host, args) => JSON.stringify(host.handleOf(findTarget(host.resolveAddress(args)))),
+  '1.0/getFunctionMetadata': (host) => JSON.stringify({ name: host.functionName, componentPath: host.component.path }),
   '1.0/getDeploymentMetadata': (host) => JSON.stringify({ name: host.deploymentName, region: null, class: 's256' }),
   '1.0/getRequestMetadata': (host) => {
     if (host.udfType === 'query') throw new CatchableError('Cannot get request metadata in a query')
@@ -354,7 +381,6 @@ const syscalls: Readonly<Record<string, Syscall>> = {
 
 /** What this version does not have, by the name its user knows. */
 const unsupported: Readonly<Record<string, string>> = {
-  '1.0/createFunctionHandle': 'createFunctionHandle',
   '1.0/auditLog': 'log.audit',
 }
 
@@ -382,15 +408,14 @@ function dataOf(error: PlatformError): unknown {
   return 'data' in error ? error.data : undefined
 }
 
-export function resolveAddress(args: Readonly<Record<string, unknown>>): FunctionPath {
-  const { name, reference, functionHandle } = args
-  if (typeof name === 'string') return parseFunctionPath(name)
-  if (typeof functionHandle === 'string')
-    throw new CatchableError('Function handles are not supported by this version of Concave yet.')
-  const match = typeof reference === 'string' ? /^_reference\/childComponent\/([^/]+)/.exec(reference) : null
-  if (match !== null) throw new CatchableError(`Child component ${match[1]} not found`)
-  throw new CatchableError(`Couldn't resolve ${String(reference)}`)
+/** A function that must exist now. */
+export function findTarget(address: FunctionAddress): FunctionAddress {
+  if (address.component.code.find(address.path) === undefined) throw new CatchableError(notFoundMessage(address.path))
+  return address
 }
+
+const paginationInComponentMessage =
+  'paginate() is only supported in the app. Learn more at https://docs.convex.dev/components/authoring#pagination'
 
 function readNestedType(type: unknown): { udfType: UdfType; isSnapshot: boolean } {
   if (type === 'query' || type === 'mutation') return { udfType: type, isSnapshot: false }

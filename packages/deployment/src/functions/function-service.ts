@@ -2,13 +2,22 @@
  * Runs functions for every door of the deployment: HTTP, the sync protocol, the CLI. Decides who may call what, checks
  * arguments and results, retries mutations after conflicts, shares and caches queries, records logs.
  */
-import { bytesToHex, type Clock, Overloaded, PlatformError, systemRandom, WriteConflict } from '@concave/base'
+import {
+  BadRequest,
+  bytesToHex,
+  type Clock,
+  Overloaded,
+  PlatformError,
+  systemRandom,
+  WriteConflict,
+} from '@concave/base'
 import { type Database, OutOfRetention, type ReadSet, type Transaction } from '@concave/database'
 import { displayFunctionPath, type Identity, identityKey, parseFunctionPath } from '@concave/protocol'
 import {
   type ActionExecutor,
   bundleOneOffQuery,
   CatchableError,
+  type CodeBundle,
   oneOffQueryPath,
   type Executor,
   type LogLine,
@@ -19,9 +28,10 @@ import {
   type SentCall,
 } from '@concave/runtime'
 import type { AuthToken, CallOutcome, FunctionCall, MutationOutcome, SessionRequest, SyncBackend } from '@concave/sync'
-import { stringifyValue, type TableNumbers } from '@concave/values'
+import { stringifyValue, type TableNumbers, type Value } from '@concave/values'
 import type { Access } from '../access.ts'
 import type { SigningKeys } from '../auth/signing-keys.ts'
+import type { LoadedApp, LoadedComponent } from '../components/loaded-app.ts'
 import type { FileStore } from '../files/file-store.ts'
 import { deploymentLimits } from '../limits.ts'
 import { type Caller, type FunctionLog, formatLogLine, identityTypeOf } from '../logs/function-log.ts'
@@ -34,7 +44,7 @@ import { EarlyCall } from './early-call.ts'
 import { FairLane } from './fair-lane.ts'
 import { describeForCaller, FunctionError } from './function-error.ts'
 import { FunctionHost, wrongKindMessage } from './function-host.ts'
-import { type FunctionKind, LoadedCode, type TransactionalFunction } from './loaded-code.ts'
+import type { FunctionKind, TransactionalFunction } from './loaded-code.ts'
 import {
   audienceOf,
   isAdmin,
@@ -47,6 +57,17 @@ import type { Run } from './run.ts'
 import type { RunRecord, ScheduledCall, ScheduledOutcome } from './scheduled-run.ts'
 import { findSessionRequest, recordSessionRequest } from './session-requests.ts'
 import { QueryCache, SharedResult } from './query-cache.ts'
+
+/** A function that a call may run, with what it needs to run. */
+type Resolved = {
+  readonly app: LoadedApp
+  readonly component: LoadedComponent
+  readonly found: TransactionalFunction
+  /** The app's variables. */
+  readonly env: EnvBundle
+  /** Other code than the component's own. */
+  readonly code?: CodeBundle
+}
 
 type QueryRun = Run & {
   readonly reads: ReadSet
@@ -174,9 +195,9 @@ export class FunctionService implements SyncBackend {
     if (system.isSystemPath(call.path)) return await this.#runSystem(call, at)
     const tx = database.begin('query', { at })
     try {
-      const { code, found } = await this.#resolve(tx, call, 'query')
-      const host = this.#openHost(tx, code, found, call, journal)
-      const { run, observed } = await this.#execute(tx, code, found, call, host)
+      const resolved = await this.#resolve(tx, call, 'query')
+      const host = this.#openHost(tx, resolved, call, journal)
+      const { run, observed } = await this.#execute(tx, resolved, call, host)
       if (run.kind === 'success' && hasCommitTs(run.value)) {
         throw new FunctionError(
           `Function ${displayFunctionPath(call.path)} return value invalid: queries cannot return an unresolved commit timestamp`,
@@ -208,12 +229,10 @@ export class FunctionService implements SyncBackend {
   }
 
   async #runSystem(call: FunctionCall, at: bigint): Promise<QueryRun> {
-    const { database, system } = this.#deps
-    const tx = database.begin('query', { at })
+    const tx = this.#deps.database.begin('query', { at })
     const rest = { journal: null, observedIdentity: true, observedTime: false, logLines: [] }
     try {
-      if (call.identity.kind !== 'admin') throw new FunctionError(publicNotFoundMessage(call.path))
-      const value = await system.run(tx, call.path, call.args)
+      const value = await this.#callSystem(tx, call)
       return { kind: 'success', value, text: stringifyValue(value), reads: tx.reads, ...rest }
     } catch (error) {
       const known = toFunctionError(error)
@@ -268,15 +287,16 @@ export class FunctionService implements SyncBackend {
   /** Sends a mutation to its runner before its turn, as it will most likely be called then. */
   #sendAhead(call: FunctionCall): SentCall | undefined {
     const { database, executor, registry } = this.#deps
-    const { code, env } = registry.latest ?? {}
-    const found = call.componentPath === '' ? code?.find(call.path) : undefined
-    if (code === undefined || env === undefined || found?.udfType !== 'mutation') return undefined
+    const { app, env } = registry.latest ?? {}
+    const component = app?.find(call.componentPath)
+    const found = component?.code.find(call.path)
+    if (component === undefined || env === undefined || found?.udfType !== 'mutation') return undefined
     if (!isWithinReach(call, found)) return undefined
     const { module: modulePath, name: exportName } = call.path
     try {
       return executor.sendAhead({ modulePath, exportName }, () => {
-        const tables = database.begin('mutation').tableNumbers('')
-        return this.#requestFor(call, code, found as TransactionalFunction, env, tables)
+        const tables = database.begin('mutation').tableNumbers(component.id)
+        return this.#requestFor(call, { component, found: found as TransactionalFunction, env }, tables)
       })
     } catch (error) {
       // Its turn will tell.
@@ -368,9 +388,9 @@ export class FunctionService implements SyncBackend {
     try {
       if (call.identity.kind === 'admin' && call.identity.isReadOnly) throw new FunctionError(readOnlyMessage)
       if (this.#deps.system.isSystemPath(call.path)) return await this.#runSystemMutation(tx, call)
-      const { code, found } = await this.#resolve(tx, call, 'mutation')
-      const host = this.#openHost(tx, code, found, call, null)
-      const { run } = await this.#execute(tx, code, found, call, host, early)
+      const resolved = await this.#resolve(tx, call, 'mutation')
+      const host = this.#openHost(tx, resolved, call, null)
+      const { run } = await this.#execute(tx, resolved, call, host, early)
       if (run.kind === 'success') await this.#deps.files.persist(tx)
       return run
     } catch (error) {
@@ -381,8 +401,7 @@ export class FunctionService implements SyncBackend {
 
   async #runSystemMutation(tx: Transaction, call: FunctionCall): Promise<Run> {
     try {
-      if (call.identity.kind !== 'admin') throw new FunctionError(publicNotFoundMessage(call.path))
-      const value = await this.#deps.system.run(tx, call.path, call.args)
+      const value = await this.#callSystem(tx, call)
       return { kind: 'success', value, text: stringifyValue(value), logLines: [] }
     } catch (error) {
       const known = toFunctionError(error)
@@ -391,14 +410,30 @@ export class FunctionService implements SyncBackend {
     }
   }
 
+  /** On the tables of the component that the call names. */
+  async #callSystem(tx: Transaction, call: FunctionCall): Promise<Value> {
+    if (call.identity.kind !== 'admin') throw new FunctionError(publicNotFoundMessage(call))
+    const component = (await this.#deps.registry.load(tx)).find(call.componentPath)
+    if (component === undefined) throw new FunctionError(`There is no component ${call.componentPath}.`)
+    return await tx.within(component.id, async () => await this.#deps.system.run(tx, call.path, call.args))
+  }
+
   // Other doors
+
+  /** The path of a mounted component, by its id; '' for the app (null or undefined). Throws `ComponentNotFound`. */
+  async componentPathOf(id: string | null | undefined): Promise<string> {
+    const { database, registry } = this.#deps
+    const component = (await registry.load(database.begin('query'))).findById(id ?? '')
+    if (component !== undefined) return component.path
+    throw new BadRequest('ComponentNotFound', `There is no component ${id} in this deployment.`)
+  }
 
   /** What `path` is, as far as `call`'s identity may know. */
   async kindOf(call: FunctionCall): Promise<FunctionKind | undefined> {
     const { database, registry, system } = this.#deps
     if (system.isSystemPath(call.path)) return system.kindOf(call.path)
     const tx = database.begin('query')
-    return (await registry.load(tx)).find(call.path)?.udfType
+    return (await registry.load(tx)).find(call.componentPath)?.code.find(call.path)?.udfType
   }
 
   /** Runs a function of any kind: `/api/function` and `/api/run/…`. */
@@ -415,20 +450,20 @@ export class FunctionService implements SyncBackend {
     const named: FunctionCall = { ...call, path: parseFunctionPath(oneOffQueryPath) }
     const startedAtMs = clock.nowMs()
     const tx = database.begin('query')
-    const live = await registry.load(tx)
-    const run = await this.#runOneOff(tx, live, source, named)
+    const run = await this.#runOneOff(tx, await registry.load(tx), source, named)
     this.#record(named, 'query', { caller: 'Tester', startedAtMs, run })
     return this.#toOutcome(named, run)
   }
 
-  async #runOneOff(tx: Transaction, live: LoadedCode, source: string, call: FunctionCall): Promise<Run> {
-    const bundle = await bundleOneOffQuery(live.bundle, source)
+  async #runOneOff(tx: Transaction, app: LoadedApp, source: string, call: FunctionCall): Promise<Run> {
+    const live = app.find(call.componentPath)
+    if (live === undefined) return { kind: 'error', error: new FunctionError(unreachableMessage(call)), logLines: [] }
+    const bundle = await bundleOneOffQuery(live.code.bundle, source)
     if ('refused' in bundle) return { kind: 'error', error: new FunctionError(bundle.refused), logLines: [] }
-    const { serverVersion, modules } = live
-    const code = new LoadedCode({ bundle, serverVersion, modules })
     const found: TransactionalFunction = { udfType: 'query', isPublic: true, args: { type: 'any' }, returns: undefined }
+    const resolved = { app, component: live, found, env: await this.#deps.registry.environment(tx), code: bundle }
     try {
-      return (await this.#execute(tx, code, found, call, this.#openHost(tx, code, found, call, null))).run
+      return (await this.#execute(tx, resolved, call, this.#openHost(tx, resolved, call, null))).run
     } catch (error) {
       if (!(error instanceof FunctionError)) throw error
       return { kind: 'error', error, logLines: [] }
@@ -445,41 +480,51 @@ export class FunctionService implements SyncBackend {
 
   // The way of one call
 
-  async #resolve(
-    tx: Transaction,
-    call: Call,
-    asked: UdfType,
-  ): Promise<{ readonly code: LoadedCode; readonly found: TransactionalFunction }> {
-    const code = await this.#deps.registry.load(tx)
-    const found = call.componentPath === '' ? code.find(call.path) : undefined
-    if (found === undefined || !isWithinReach(call, found)) throw new FunctionError(unreachableMessage(call))
+  async #resolve(tx: Transaction, call: Call, asked: UdfType): Promise<Resolved> {
+    const { registry } = this.#deps
+    const app = await registry.load(tx)
+    const component = app.find(call.componentPath)
+    const found = component?.code.find(call.path)
+    if (component === undefined || found === undefined || !isWithinReach(call, found)) {
+      throw new FunctionError(unreachableMessage(call))
+    }
     if (found.udfType !== asked) throw new FunctionError(wrongKindMessage(call.path, asked, found.udfType))
-    return { code, found: found as TransactionalFunction }
+    return { app, component, found: found as TransactionalFunction, env: await registry.environment(tx) }
   }
 
-  #openHost(
-    tx: Transaction,
-    code: LoadedCode,
-    found: TransactionalFunction,
-    call: Call,
-    journal: string | null,
-  ): FunctionHost {
+  #openHost(tx: Transaction, resolved: Resolved, call: Call, journal: string | null): FunctionHost {
     const { database, files, deploymentName, signingKeys, clock } = this.#deps
-    const { path, identity, requestId, origin } = call
+    const { identity, requestId, origin } = call
+    const { app, component, env, found } = resolved
+    const address = { component, path: call.path }
     const from = { identity, requestId, deploymentName, journal, signingKeys, clock, origin }
-    return new FunctionHost({ database, files, tx, code, path, function: found, ...from })
+    return new FunctionHost({ database, files, tx, app, env, address, function: found, ...from })
   }
 
+  /** Runs the function on the tables of its component; the transaction has its own again afterwards. */
   async #execute(
     tx: Transaction,
-    code: LoadedCode,
-    found: TransactionalFunction,
+    resolved: Resolved,
     call: FunctionCall,
     host: FunctionHost,
     early?: EarlyCall,
   ): Promise<{ readonly run: Run; readonly observed: Observed }> {
+    return await tx.within(
+      resolved.component.id,
+      async () => await this.#executeWithin(tx, resolved, call, host, early),
+    )
+  }
+
+  async #executeWithin(
+    tx: Transaction,
+    resolved: Resolved,
+    call: FunctionCall,
+    host: FunctionHost,
+    early: EarlyCall | undefined,
+  ): Promise<{ readonly run: Run; readonly observed: Observed }> {
     const { executor, registry } = this.#deps
-    const request = this.#requestFor(call, code, found, await registry.environment(tx), host.tables)
+    const { found } = resolved
+    const request = this.#requestFor(call, resolved, host.tables)
     const sent = early?.take(request)
     const executing = executor.execute(sent?.request ?? request, host, sent)
     if (early !== undefined) this.#mutations.prepareUpcoming()
@@ -500,15 +545,14 @@ export class FunctionService implements SyncBackend {
 
   #requestFor(
     call: FunctionCall,
-    code: LoadedCode,
-    found: TransactionalFunction,
-    env: EnvBundle,
+    { component, found, env, code = component.code.bundle }: Omit<Resolved, 'app'>,
     tables: TableNumbers,
   ): ExecuteRequest {
     return {
       udfType: found.udfType,
-      code: code.bundle,
-      env,
+      code,
+      env: component.environment(env),
+      componentId: component.id,
       modulePath: call.path.module,
       exportName: call.path.name,
       argsText: checkArguments(call.path, found.args, call.args, tables),
@@ -554,6 +598,7 @@ export class FunctionService implements SyncBackend {
     const metrics = tx?.metrics()
     this.#deps.functionLog.record({
       udfType: udfType === 'query' ? 'Query' : 'Mutation',
+      componentPath: call.componentPath,
       identifier: displayFunctionPath(call.path),
       logLines: run?.logLines ?? [],
       startedAtMs: entry.startedAtMs,

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { PlatformError } from '@concave/base'
 import { anonymous, type Identity } from '@concave/protocol'
 import type { ActionOutcome, HttpActionRequest, HttpExchange, LogLine } from '@concave/runtime'
+import type { LoadedComponent } from '../components/loaded-app.ts'
 import type { Access } from '../access.ts'
 import { identityTypeOf } from '../logs/function-log.ts'
 import { DeploymentActionHost } from './action-host.ts'
@@ -43,7 +44,8 @@ export class HttpActionService {
   async serve(call: HttpCall): Promise<HttpCallEnd> {
     const { database, registry } = this.#deps
     const tx = database.begin('query')
-    const code = await registry.load(tx)
+    const { root } = await registry.load(tx)
+    const { code } = root
     const routes = code.modules.get(httpModulePath)?.httpRoutes
     if (routes === undefined) {
       return { kind: 'notFound', text: 'This Convex deployment does not have HTTP actions enabled.' }
@@ -51,7 +53,7 @@ export class HttpActionService {
     const route = findRoute(routes, call.request.method, call.path)
     if (route === undefined) return { kind: 'notFound', text: 'No matching routes found' }
     const env = await registry.environment(tx)
-    return await this.#run(call, route, (host) =>
+    return await this.#run(call, root, route, (host) =>
       this.#deps.actionExecutor.run(
         {
           kind: 'http',
@@ -70,6 +72,7 @@ export class HttpActionService {
 
   async #run(
     call: HttpCall,
+    component: LoadedComponent,
     route: HttpRoute,
     execute: (host: DeploymentActionHost) => Promise<ActionOutcome>,
   ): Promise<HttpCallEnd> {
@@ -80,6 +83,7 @@ export class HttpActionService {
     const { identity, identityError } = await this.#identify(call.authorization)
     const host = new DeploymentActionHost({
       functionName: identifier,
+      component,
       identity,
       ...(identityError === undefined ? {} : { identityError }),
       requestId,
@@ -88,13 +92,21 @@ export class HttpActionService {
       functions,
       scheduling: { database, registry, clock, origin: undefined },
       onLog: (logLines: readonly LogLine[]) =>
-        functionLog.recordProgress({ udfType: 'HttpAction', identifier, logLines, startedAtMs, requestId }),
+        functionLog.recordProgress({
+          udfType: 'HttpAction',
+          componentPath: component.path,
+          identifier,
+          logLines,
+          startedAtMs,
+          requestId,
+        }),
     })
     const outcome = await execute(host)
     // A client that has gone away leaves a body that nobody takes: not the developer's failure.
     const error = outcome.kind === 'userError' && !call.exchange.signal.aborted ? outcome : undefined
     functionLog.record({
       udfType: 'HttpAction',
+      componentPath: component.path,
       identifier,
       logLines: [],
       startedAtMs,

@@ -1,5 +1,5 @@
 /** Which functions a call may reach, and what it is told about the others. */
-import { displayFunctionPath, type FunctionPath } from '@concave/protocol'
+import { displayFunctionPath } from '@concave/protocol'
 import type { FunctionCall } from '@concave/sync'
 import { notFoundMessage } from './function-host.ts'
 
@@ -15,19 +15,20 @@ export function audienceOf(call: FunctionCall): 'internal' | 'admin' | 'public' 
   return isAdmin(call) ? 'admin' : 'public'
 }
 
-/** Internal functions are there for admins and for functions. */
+/** Internal functions, and those of components, are there for admins and for functions. */
 export function isWithinReach(call: FunctionCall, found: { readonly isPublic: boolean }): boolean {
-  return found.isPublic || audienceOf(call) !== 'public'
+  return (found.isPublic && call.componentPath === '') || audienceOf(call) !== 'public'
 }
 
 /** The same text for functions that do not exist and for those that are out of reach. */
 export function unreachableMessage(call: FunctionCall): string {
-  return audienceOf(call) === 'public' ? publicNotFoundMessage(call.path) : notFoundMessage(call.path)
+  return audienceOf(call) === 'public' ? publicNotFoundMessage(call) : notFoundMessage(call.path)
 }
 
-export function publicNotFoundMessage(path: FunctionPath): string {
+export function publicNotFoundMessage({ path, componentPath }: Pick<FunctionCall, 'path' | 'componentPath'>): string {
+  const where = componentPath === '' ? '' : ` in '${componentPath}'`
   return (
-    `Could not find public function for '${displayFunctionPath(path)}'. ` +
+    `Could not find public function for '${displayFunctionPath(path)}'${where}. ` +
     'Did you forget to run `npx convex dev` or `npx convex deploy`?'
   )
 }

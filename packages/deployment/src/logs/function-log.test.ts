@@ -7,6 +7,7 @@ const clock: Clock = { nowMs: () => 5000, nowNs: () => 5_000_000_000n, monotonic
 
 const completion: Completion = {
   udfType: 'Mutation',
+  componentPath: '',
   identifier: 'messages:send',
   logLines: [{ messages: ["'hi'"], level: 'LOG', timestamp: 5000, isTruncated: false }],
   startedAtMs: 4990,

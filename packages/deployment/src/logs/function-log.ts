@@ -10,6 +10,8 @@ export type Caller = 'SyncWorker' | 'HttpApi' | 'HttpEndpoint' | 'Tester' | 'Sch
 
 export type Completion = {
   readonly udfType: 'Query' | 'Mutation' | 'Action' | 'HttpAction'
+  /** '' for the app. */
+  readonly componentPath: string
   /** `module:fn` without `.js`. */
   readonly identifier: string
   readonly logLines: readonly LogLine[]
@@ -37,6 +39,8 @@ export type Completion = {
 /** Lines of an action that still runs; its completion has none (sync-and-http.md §8.1). */
 export type Progress = {
   readonly udfType: 'Action' | 'HttpAction'
+  /** '' for the app. */
+  readonly componentPath: string
   readonly identifier: string
   readonly logLines: readonly LogLine[]
   readonly startedAtMs: number
@@ -140,7 +144,7 @@ function toWire(entry: Entry, structured: boolean): unknown {
     return {
       kind: 'Progress',
       udfType: progress.udfType,
-      componentPath: null,
+      componentPath: progress.componentPath === '' ? null : progress.componentPath,
       identifier: progress.identifier,
       timestamp: progress.startedAtMs / 1000,
       logLines: lines(progress.logLines),
@@ -152,7 +156,7 @@ function toWire(entry: Entry, structured: boolean): unknown {
   return {
     kind: 'Completion',
     udfType: completion.udfType,
-    componentPath: null,
+    componentPath: completion.componentPath === '' ? null : completion.componentPath,
     identifier: completion.identifier,
     logLines: lines(completion.logLines),
     timestamp: entry.endedAtMs / 1000,

@@ -133,10 +133,10 @@ export function runningState(call: ScheduledCall): JobState & { readonly type: '
 /** The kind of the function; undefined if there is none (any more), which whoever runs it will say. */
 export async function readUdfType(
   { database, registry }: Pick<RunnerDependencies, 'database' | 'registry'>,
-  { path }: ScheduledCall,
+  { path, componentPath }: ScheduledCall,
 ): Promise<'Query' | 'Mutation' | 'Action' | undefined> {
-  const code = await registry.load(database.begin('query'))
-  return code.modules.get(path.module)?.functions.find(({ name }) => name === path.name)?.udfType
+  const component = (await registry.load(database.begin('query'))).find(componentPath)
+  return component?.code.modules.get(path.module)?.functions.find(({ name }) => name === path.name)?.udfType
 }
 
 export function unsupportedTypeText({ path }: ScheduledCall): string {

@@ -1,4 +1,3 @@
-import { parseFunctionPath } from '@concave/protocol'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { scheduledJobs, scheduleJob, toMs, toTs } from './scheduled-jobs.ts'
 import { type Fixture, openFixture, startMs } from './scheduler-fixture.ts'
@@ -16,8 +15,8 @@ const schedule = async (
 ): Promise<string> =>
   await scheduleJob(
     tx,
-    { path: parseFunctionPath('m:touch'), args, atSeconds },
-    { code: fixture.code, nowMs: startMs, parentJobId: undefined },
+    { target: fixture.app.resolve(fixture.app.root, { name: 'm:touch' }), args, atSeconds },
+    { nowMs: startMs, parentJobId: undefined },
   )
 
 test('a mutation schedules a thousand functions and no more', async () => {

@@ -4,11 +4,11 @@
  * finished one has `completedTs` instead.
  */
 import { Collection, type StoredRecord, type Transaction } from '@concave/database'
-import { canonicalFunctionPath, type FunctionPath } from '@concave/protocol'
+import { canonicalFunctionPath } from '@concave/protocol'
 import { decodeValue, sizeOf, stringifyValue } from '@concave/values'
 import { hasCommitTs } from '../functions/call-values.ts'
 import { FunctionError } from '../functions/function-error.ts'
-import type { LoadedCode } from '../functions/loaded-code.ts'
+import type { FunctionAddress } from '../components/loaded-app.ts'
 import { schedulerLimits } from './scheduler-limits.ts'
 
 export type JobState =
@@ -19,6 +19,8 @@ export type JobState =
   | { readonly type: 'canceled' }
 
 export type ScheduledJob = {
+  /** Id of the component that the function belongs to, if that is not the one that schedules it; '' for the app. */
+  readonly component?: string | undefined
   /** `dir/module.js:export`. */
   readonly udfPath: string
   /** Wire JSON text of the argument object. */
@@ -35,7 +37,7 @@ export type ScheduledJob = {
 export const scheduledJobs = new Collection<ScheduledJob>('_scheduled_jobs')
 
 export type ScheduleRequest = {
-  readonly path: FunctionPath
+  readonly target: FunctionAddress
   /** The argument object in wire form. */
   readonly args: unknown
   /** Seconds since the epoch, with fraction, as the client library sends it. */
@@ -43,7 +45,6 @@ export type ScheduleRequest = {
 }
 
 export type ScheduleContext = {
-  readonly code: LoadedCode
   readonly nowMs: number
   /** The scheduled function that schedules, if one does: one that was canceled schedules nothing that runs. */
   readonly parentJobId: string | undefined
@@ -56,14 +57,16 @@ export async function scheduleJob(
   context: ScheduleContext,
 ): Promise<string> {
   const scheduledTs = readScheduledTs(request.atSeconds, context.nowMs)
-  checkTarget(context.code, request.path)
+  const { component, path } = request.target
+  checkTarget(request.target)
   const args = decodeValue(request.args)
   if (hasCommitTs(args)) {
     throw new FunctionError('Invalid arguments for `scheduler`: they hold a commit timestamp that is not known yet.')
   }
   tx.countScheduled(sizeOf(args))
   const job = {
-    udfPath: canonicalFunctionPath(request.path),
+    ...(component.id === tx.namespace ? {} : { component: component.id }),
+    udfPath: canonicalFunctionPath(path),
     args: stringifyValue(args),
     originalScheduledTs: scheduledTs,
   }
@@ -121,14 +124,15 @@ function readScheduledTs(atSeconds: unknown, nowMs: number): bigint {
 }
 
 /** The function must exist now; what kind it is and whether the arguments fit shows when it runs. */
-function checkTarget(code: LoadedCode, path: FunctionPath): void {
-  const module = code.modules.get(path.module)
+function checkTarget({ component, path }: FunctionAddress): void {
+  const module = component.code.modules.get(path.module)
   if (module === undefined) {
-    throw new FunctionError(`Attempted to schedule function at nonexistent path: ${path.module}`)
+    const where = component.isApp ? '' : `${component.path} `
+    throw new FunctionError(`Attempted to schedule function at nonexistent path: ${where}${path.module}`)
   }
   if (!module.functions.some(({ name }) => name === path.name)) {
     throw new FunctionError(
-      `Attempted to schedule function, but no exported function ${path.name} found in the file: ${path.module}. Did you forget to export it?`,
+      `Attempted to schedule function, but no exported function ${path.name} found in the file: ${path.module}${component.isApp ? '' : ` in '${component.path}'`}. Did you forget to export it?`,
     )
   }
 }

@@ -1,11 +1,12 @@
 /** A scheduler on a database in memory, with time that stands still until a test moves it, and functions that are closures. */
 import { type Clock, createLog, systemRandom, WriteConflict } from '@concave/base'
 import { Database, type StoredRecord, type Transaction } from '@concave/database'
-import { parseFunctionPath } from '@concave/protocol'
 import { MemoryStorage } from '@concave/storage'
 import { vi } from 'vitest'
 import type { Call } from '../functions/call-origin.ts'
 import { FunctionError } from '../functions/function-error.ts'
+import { emptyAppDefinition } from '../components/component-definition.ts'
+import { LoadedApp, LoadedComponent } from '../components/loaded-app.ts'
 import { LoadedCode } from '../functions/loaded-code.ts'
 import type { ScheduledOutcome } from '../functions/scheduled-run.ts'
 import type { Alarm } from './alarm.ts'
@@ -20,7 +21,7 @@ type Action = (call: Call) => Promise<void>
 
 export type Fixture = {
   readonly database: Database
-  readonly code: LoadedCode
+  readonly app: LoadedApp
   readonly clock: Clock
   /** By function name, in module `m`. A `FunctionError` is the function's own; anything else is the system's. */
   readonly mutations: Record<string, Mutation>
@@ -57,14 +58,14 @@ export async function openFixture(): Promise<Fixture> {
   const database = await Database.open({ storage: new MemoryStorage(), clock, random: systemRandom, log })
   const mutations: Record<string, Mutation> = { touch: async () => {} }
   const actions: Record<string, Action> = {}
-  const code = createCode()
+  const app = createApp()
   const functions = createFunctions(database, mutations, actions, async () => await fixture.afterCommit())
   const start = (): Scheduler =>
-    Scheduler.start({ database, functions, registry: { load: async () => code }, clock, log, alarm })
+    Scheduler.start({ database, functions, registry: { load: async () => app }, clock, log, alarm })
   const job: Fixture['job'] = async (id) => (await database.read((tx) => scheduledJobs.get(tx, id))).value
   const fixture: Fixture = {
     database,
-    code,
+    app,
     clock,
     mutations,
     actions,
@@ -81,8 +82,8 @@ export async function openFixture(): Promise<Fixture> {
     },
     schedule: async (name, { delayMs = 0, parentJobId } = {}) => {
       const atSeconds = (nowMs + delayMs) / 1000
-      const request = { path: parseFunctionPath(`m:${name}`), args: {}, atSeconds }
-      const { value } = await database.mutate('test', (tx) => scheduleJob(tx, request, { code, nowMs, parentJobId }))
+      const request = { target: app.resolve(app.root, { name: `m:${name}` }), args: {}, atSeconds }
+      const { value } = await database.mutate('test', (tx) => scheduleJob(tx, request, { nowMs, parentJobId }))
       return value
     },
     job,
@@ -108,7 +109,7 @@ export async function openFixture(): Promise<Fixture> {
 export const waitOptions = { timeout: 5000, interval: 2 }
 
 /** Module `m` with a mutation or an action of any name that a test may give. */
-function createCode(): LoadedCode {
+function createApp(): LoadedApp {
   const analyzed = (name: string, udfType: 'Query' | 'Mutation' | 'Action') =>
     ({ name, pos: null, udfType, visibility: { kind: 'internal' }, args: '{"type":"any"}', returns: 'null' }) as const
   const functions = [
@@ -117,11 +118,13 @@ function createCode(): LoadedCode {
     analyzed('act', 'Action'),
     analyzed('look', 'Query'),
   ]
-  return new LoadedCode({
+  const code = new LoadedCode({
     bundle: { version: '1', modules: new Map(), importSeed: '00'.repeat(32), importTimeMs: 0 },
     serverVersion: '1.48.0',
     modules: new Map([['m.js', { functions, reuseContext: false, httpRoutes: undefined, cronsText: undefined }]]),
   })
+  const definition = emptyAppDefinition
+  return new LoadedApp([new LoadedComponent({ id: '', name: '', definition, code, parent: undefined })])
 }
 
 function createFunctions(

@@ -78,7 +78,7 @@ export class SystemFunctions {
       ],
       ['_system/frontend/convexCloudUrl', define(noArgs, async () => url)],
       ['_system/frontend/convexSiteUrl', define(noArgs, async () => siteUrl)],
-      ['_system/frontend/getVersion', define(noArgs, async (tx) => (await registry.load(tx)).serverVersion)],
+      ['_system/frontend/getVersion', define(noArgs, async (tx) => (await registry.load(tx)).root.code.serverVersion)],
       ['_system/frontend/listEnvironmentVariables', define(noArgs, listVariableRows)],
       [
         '_system/frontend/listAuthProviders',
@@ -164,7 +164,7 @@ async function listVariableRows(tx: Transaction): Promise<Value> {
 }
 
 async function readApiSpec(tx: Transaction, registry: CodeRegistry): Promise<Value> {
-  const code = await registry.load(tx)
+  const { code } = (await registry.load(tx)).root
   const routes = code.modules.get(httpModulePath)?.httpRoutes ?? []
   const httpActions = routes.map(({ method, path }) => object({ functionType: 'HttpAction', method, path }))
   const functions = [...code.modules].flatMap(([path, module]) =>

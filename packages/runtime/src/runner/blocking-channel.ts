@@ -33,12 +33,16 @@ export class BlockingChannel {
     return this.#early.shift() ?? this.#readFrame()
   }
 
-  /** The answer to what was just sent. Calls that were sent ahead come before it and wait for `read`. */
-  readReply(): Frame {
+  /**
+   * The answer to what was just sent. Calls that were sent ahead come before it and wait for `read`; `onVersion` gets
+   * what is loaded or dropped, because a nested call may need it at once.
+   */
+  readReply(onVersion: (frame: Frame) => void): Frame {
     for (;;) {
       const frame = this.#readFrame()
       if (isReply(frame)) return frame
-      this.#early.push(frame)
+      if (isVersion(frame)) onVersion(frame)
+      else this.#early.push(frame)
     }
   }
 
@@ -71,6 +75,15 @@ export class BlockingChannel {
     this.#end -= this.#start
     this.#start = 0
   }
+}
+
+function isVersion({ kind }: Frame): boolean {
+  return (
+    kind === frameKinds.loadCode ||
+    kind === frameKinds.dropCode ||
+    kind === frameKinds.loadEnv ||
+    kind === frameKinds.dropEnv
+  )
 }
 
 function isReply({ kind }: Frame): boolean {

@@ -48,6 +48,7 @@ const queryIdsPerFunction = 2 ** 32
 const writesAhead: ReadonlySet<string> = new Set(['1.0/shallowMerge', '1.0/replace', '1.0/remove'])
 
 type Call = {
+  readonly componentId: string
   readonly udfType: 'query' | 'mutation'
   readonly exportName: string
   readonly argsText: string
@@ -62,6 +63,7 @@ type End = { readonly header: EndHeader; readonly resultText: string; readonly l
 export class Execution {
   readonly #channel: BlockingChannel
   readonly #getSlot: (depth: number) => IsolateSlot
+  readonly #onVersion: (frame: Frame) => void
   readonly #invoke: Invoke
   readonly #memory: ReadMemory
   /** Of this call, counted by the runner. */
@@ -71,7 +73,8 @@ export class Execution {
   readonly #observedEnv = new Set<string>()
   #observedTime = false
   #framesHeld = 0
-  #startedFunctions = 0
+  /** Of the functions of this execution, in the order of their starts. */
+  readonly #componentIds: string[] = []
   /** Of the realm of the outermost function. */
   #tier: ReuseTier = 'fresh'
   /** Set once nothing may go on: the execution ends as this says, whatever user code does. */
@@ -80,6 +83,8 @@ export class Execution {
   constructor(options: {
     readonly channel: BlockingChannel
     readonly getSlot: (depth: number) => IsolateSlot
+    /** Loads or drops a version of code or environment. */
+    readonly onVersion: (frame: Frame) => void
     readonly invoke: Invoke
     readonly memory: ReadMemory
     readonly number: number
@@ -88,6 +93,7 @@ export class Execution {
     this.#memory = options.memory
     this.#number = options.number
     this.#getSlot = options.getSlot
+    this.#onVersion = options.onVersion
     this.#invoke = options.invoke
     this.#cursors = new Cursors((queryId, query) => this.#loadPage(queryId, query))
   }
@@ -114,9 +120,10 @@ export class Execution {
     let realm: Realm | undefined
     slot.host = (op, argsText, opened, closed) => {
       if (closed !== undefined) this.#closeCursors(closed)
-      return this.#answer(depth, call.udfType, op, argsText, opened)
+      return this.#answer(depth, call, op, argsText, opened)
     }
-    const firstQueryId = this.#startedFunctions++ * queryIdsPerFunction
+    const firstQueryId = this.#componentIds.length * queryIdsPerFunction
+    this.#componentIds.push(call.componentId)
     let thrown: unknown
     try {
       const taken = slot.take(key, this.#invoke.forceFresh)
@@ -164,7 +171,7 @@ export class Execution {
   }
 
   /** Answers one syscall of the function at `depth`. */
-  #answer(depth: number, udfType: 'query' | 'mutation', op: string, argsJson: string, opened?: string): string {
+  #answer(depth: number, { udfType, componentId }: Call, op: string, argsJson: string, opened?: string): string {
     if (this.#fatal !== undefined) return this.#stop(depth)
     switch (op) {
       case '1.0/queryStreamNext':
@@ -172,30 +179,30 @@ export class Execution {
       case '1.0/runUdf':
         return this.#answerNested(depth, udfType, argsJson)
       default: {
-        if (op === '1.0/get') return this.#answerGet(depth, argsJson)
-        if (udfType === 'mutation' && !readOps.has(op)) return this.#answerWrite(depth, op, argsJson)
+        if (op === '1.0/get') return this.#answerGet(depth, componentId, argsJson)
+        if (udfType === 'mutation' && !readOps.has(op)) return this.#answerWrite(depth, componentId, op, argsJson)
         this.#request(frameKinds.syscall, [op, argsJson])
-        return this.#answerText(depth, this.#channel.readReply())
+        return this.#answerText(depth, this.#readReply())
       }
     }
   }
 
-  #answerGet(depth: number, argsJson: string): string {
-    const expected = this.#mayExpect() ? this.#memory.findDocument(argsJson) : undefined
+  #answerGet(depth: number, componentId: string, argsJson: string): string {
+    const expected = this.#mayExpect() ? this.#memory.findDocument(argsJson, componentId) : undefined
     if (expected !== undefined) {
       this.#sendAhead(frameKinds.expectAnswer, ['1.0/get', argsJson, expected])
       return `0${expected}`
     }
     this.#request(frameKinds.syscall, ['1.0/get', argsJson])
-    const reply = this.#channel.readReply()
+    const reply = this.#readReply()
     if (reply.kind === frameKinds.replyOk && this.#isMutation) {
-      this.#memory.rememberDocument(argsJson, reply.texts[0] as string)
+      this.#memory.rememberDocument(argsJson, reply.texts[0] as string, componentId)
     }
     return this.#answerText(depth, reply)
   }
 
-  #answerWrite(depth: number, op: string, argsJson: string): string {
-    this.#memory.write(op, argsJson)
+  #answerWrite(depth: number, componentId: string, op: string, argsJson: string): string {
+    this.#memory.write(op, argsJson, componentId)
     if (writesAhead.has(op) && this.#invoke.ahead !== 'nothing' && this.#framesHeld < runnerLimits.framesAhead) {
       this.#sendAhead(frameKinds.write, [op, argsJson])
       this.#cursors.dropPrefetched()
@@ -203,7 +210,7 @@ export class Execution {
     }
     this.#request(frameKinds.syscall, [op, argsJson])
     this.#cursors.dropPrefetched()
-    return this.#answerText(depth, this.#channel.readReply())
+    return this.#answerText(depth, this.#readReply())
   }
 
   /** What was sent ahead and turns out wrong makes the whole call run again (see `Call`). */
@@ -244,12 +251,12 @@ export class Execution {
 
   #answerNested(depth: number, udfType: 'query' | 'mutation', argsJson: string): string {
     this.#request(frameKinds.beginNested, [argsJson])
-    const begun = this.#channel.readReply()
+    const begun = this.#readReply()
     if (begun.kind !== frameKinds.replyOk) return this.#answerText(depth, begun)
     const header = JSON.parse(begun.texts[0] as string) as NestedHeader
     if (udfType === 'mutation' && header.udfType === 'mutation') this.#cursors.dropPrefetched()
-    const key: GraphKey = { ...this.#graphVersions(), modulePath: header.modulePath }
-    const end = this.#runAt(depth + 1, key, {
+    const end = this.#runAt(depth + 1, header, {
+      componentId: header.componentId,
       udfType: header.udfType,
       exportName: header.exportName,
       argsText: begun.texts[1] as string,
@@ -258,13 +265,11 @@ export class Execution {
     })
     if (this.#fatal !== undefined) return this.#stop(depth)
     this.#noteLogs(end.logs)
-    for (const line of end.logs.logLines) this.#nestedLogs.push({ ...line, udfPath: line.udfPath ?? header.udfPath })
+    const { udfPath, componentPath } = header
+    const source = componentPath === '' ? { udfPath } : { udfPath, componentPath }
+    for (const line of end.logs.logLines) this.#nestedLogs.push({ ...source, ...line })
     this.#request(frameKinds.endNested, [encodeEnd(end.header), end.resultText])
-    return this.#answerText(depth, this.#channel.readReply())
-  }
-
-  #graphVersions(): { readonly codeVersion: string; readonly envVersion: string } {
-    return { codeVersion: this.#invoke.codeVersion, envVersion: this.#invoke.envVersion }
+    return this.#answerText(depth, this.#readReply())
   }
 
   /** Turns a reply into what the host function returns; an abort ends the execution. */
@@ -282,18 +287,23 @@ export class Execution {
   }
 
   #loadPage(queryId: number, query: string | undefined): Page {
-    const expected = query !== undefined && this.#mayExpect() ? this.#memory.findPage(query) : undefined
+    const componentId = this.#componentIds[Math.floor(queryId / queryIdsPerFunction)] as string
+    const expected = query !== undefined && this.#mayExpect() ? this.#memory.findPage(query, componentId) : undefined
     if (expected !== undefined) {
       const { done, rows } = expected
       this.#sendAhead(frameKinds.expectPage, [String(queryId), query as string, done ? '1' : '0', ...rows])
       return expected
     }
     this.#request(frameKinds.nextPage, query === undefined ? [String(queryId)] : [String(queryId), query])
-    const reply = this.#channel.readReply()
+    const reply = this.#readReply()
     if (reply.kind !== frameKinds.replyOk) throw new Refused(reply)
     const page = { done: reply.texts[0] === '1', rows: reply.texts.slice(1) }
-    if (query !== undefined && this.#isMutation) this.#memory.rememberPage(query, page)
+    if (query !== undefined && this.#isMutation) this.#memory.rememberPage(query, page, componentId)
     return page
+  }
+
+  #readReply(): Frame {
+    return this.#channel.readReply(this.#onVersion)
   }
 
   #request(kind: FrameKind, texts: readonly string[]): void {

@@ -81,7 +81,14 @@ function handle(frame: Frame): void {
       return
     case frameKinds.invoke:
       callCount += 1
-      new Execution({ channel, getSlot, invoke: decodeInvoke(frame.texts), memory, number: callCount }).run()
+      new Execution({
+        channel,
+        getSlot,
+        onVersion: handle,
+        invoke: decodeInvoke(frame.texts),
+        memory,
+        number: callCount,
+      }).run()
       return
     case frameKinds.forget:
       memory.forgetCalls(first.split(',').map(Number))

@@ -103,4 +103,16 @@ describe('writes', () => {
     expect(memory.findDocument(getAnn)).toBeUndefined()
     expect(memory.findDocument('{"id":"u2"}')).toBe(bob)
   })
+
+  test('of one component are not those of another', () => {
+    memory.rememberPage(byName, { rows: [ann], done: true }, 'k1')
+    memory.rememberDocument(getAnn, ann)
+    expect(memory.findPage(byName)).toBeUndefined()
+    expect(memory.findDocument(getAnn, 'k1')).toBeUndefined()
+    memory.write('1.0/remove', '{"id":"u1"}')
+    expect(memory.findPage(byName, 'k1')?.rows).toEqual([ann])
+    expect(memory.findDocument(getAnn)).toBeUndefined()
+    memory.write('1.0/insert', '{"table":"users","value":{"name":"Cid"}}', 'k1')
+    expect(memory.findPage(byName, 'k1')).toBeUndefined()
+  })
 })

@@ -1,12 +1,14 @@
 /**
  * What mutations were told when they read, and what they have written since: so a runner can go on with what a read will
  * most likely answer, and the supervisor only has to confirm it. It may be wrong at any time, because others write too; a
- * guess that is not confirmed makes the call run again.
+ * guess that is not confirmed makes the call run again. Components have tables and ids of their own: keys begin with the
+ * component's id, which is '' for the app.
  */
 import type { Page } from './cursors.ts'
 import { runnerLimits } from './runner-limits.ts'
 
 type Reading = {
+  /** Keys of documents. */
   readonly ids: readonly string[]
   readonly done: boolean
   /** Undefined for a document that was looked up by its id. */
@@ -33,35 +35,35 @@ export class ReadMemory {
   #overwritten: { readonly id: string; readonly text: string }[] = []
   #sizeBytes = 0
 
-  /** First page of a query, given as JSON text. */
-  findPage(query: string): Page | undefined {
-    const reading = this.#find(query)
+  /** First page of a query, given as JSON text, in a component. */
+  findPage(query: string, componentId = ''): Page | undefined {
+    const reading = this.#find(componentId + query)
     return reading && { rows: reading.ids.map((id) => this.#textOf(id)), done: reading.done }
   }
 
   /** `argsText` of `1.0/get`. */
-  findDocument(argsText: string): string | undefined {
-    const id = this.#find(argsText)?.ids[0]
+  findDocument(argsText: string, componentId = ''): string | undefined {
+    const id = this.#find(componentId + argsText)?.ids[0]
     return id === undefined ? undefined : this.#textOf(id)
   }
 
-  rememberPage(query: string, { rows, done }: Page): void {
-    this.#remember(query, rows, done, tableOf(query))
+  rememberPage(query: string, { rows, done }: Page, componentId = ''): void {
+    this.#remember(query, rows, done, tableOf(query), componentId)
   }
 
-  rememberDocument(argsText: string, text: string): void {
-    this.#remember(argsText, [text], true, undefined)
+  rememberDocument(argsText: string, text: string, componentId = ''): void {
+    this.#remember(argsText, [text], true, undefined, componentId)
   }
 
   /** The call that runs writes: `argsText` of the syscall `op`. */
-  write(op: string, argsText: string): void {
+  write(op: string, argsText: string, componentId = ''): void {
     if (this.#readings.size === 0) return
     const args = JSON.parse(argsText) as { id?: unknown; table?: unknown; value?: unknown }
     if (op === '1.0/insert') {
-      if (typeof args.table === 'string') this.#forgetTable(args.table)
+      if (typeof args.table === 'string') this.#forgetTable(componentId + args.table)
       return
     }
-    const id = String(args.id)
+    const id = componentId + String(args.id)
     const document = this.#documents.get(id)
     if (document === undefined) return
     if (op === '1.0/remove') {
@@ -111,14 +113,23 @@ export class ReadMemory {
     return reading
   }
 
-  #remember(key: string, rows: readonly string[], done: boolean, table: string | undefined): void {
+  #remember(
+    text: string,
+    rows: readonly string[],
+    done: boolean,
+    tableName: string | undefined,
+    componentId: string,
+  ): void {
+    const key = componentId + text
+    const table = tableName === undefined ? undefined : componentId + tableName
     this.#forget(key)
     if (rows.length > runnerLimits.rememberedRows) return
     let sizeBytes = readingOverheadBytes + key.length
     for (const row of rows) sizeBytes += readingOverheadBytes + row.length
     if (sizeBytes > runnerLimits.rememberedReadingBytes) return
-    const ids = rows.map((row) => (JSON.parse(row) as Json | null)?.['_id'])
-    if (!ids.every((id) => typeof id === 'string')) return
+    const ownIds = rows.map((row) => (JSON.parse(row) as Json | null)?.['_id'])
+    if (!ownIds.every((id) => typeof id === 'string')) return
+    const ids = ownIds.map((id) => componentId + id)
     for (const [position, id] of ids.entries()) {
       const row = rows[position] as string
       const document = this.#documents.get(id)

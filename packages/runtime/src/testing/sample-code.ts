@@ -98,6 +98,7 @@ export function sampleRequest(
     udfType: options.udfType ?? 'query',
     code,
     env: options.env ?? emptyEnv,
+    componentId: '',
     modulePath: options.modulePath ?? (code.modules.keys().next().value as string),
     exportName,
     argsText: JSON.stringify([options.args ?? {}]),
