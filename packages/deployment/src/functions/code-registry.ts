@@ -108,7 +108,8 @@ function dependOnTable(tx: Transaction, name: string): void {
 
 async function loadCode(tx: Transaction): Promise<LoadedCode> {
   const [config] = await udfConfig.list(tx, { limit: 1 })
-  const rows = config === undefined ? [] : await modules.list(tx)
+  const rows =
+    config === undefined ? [] : (await modules.list(tx)).filter(({ definitionPath }) => definitionPath === '')
   return new LoadedCode({
     bundle: {
       version: config?.codeVersion ?? '',

@@ -213,7 +213,7 @@ export class FunctionService implements SyncBackend {
     const rest = { journal: null, observedIdentity: true, observedTime: false, logLines: [] }
     try {
       if (call.identity.kind !== 'admin') throw new FunctionError(publicNotFoundMessage(call.path))
-      const value = await system.run(tx, call.path, call.args)
+      const value = await system.run(tx, call.path, call.args, call.componentPath)
       return { kind: 'success', value, text: stringifyValue(value), reads: tx.reads, ...rest }
     } catch (error) {
       const known = toFunctionError(error)
@@ -382,7 +382,7 @@ export class FunctionService implements SyncBackend {
   async #runSystemMutation(tx: Transaction, call: FunctionCall): Promise<Run> {
     try {
       if (call.identity.kind !== 'admin') throw new FunctionError(publicNotFoundMessage(call.path))
-      const value = await this.#deps.system.run(tx, call.path, call.args)
+      const value = await this.#deps.system.run(tx, call.path, call.args, call.componentPath)
       return { kind: 'success', value, text: stringifyValue(value), logLines: [] }
     } catch (error) {
       const known = toFunctionError(error)
