@@ -283,22 +283,6 @@ describe('a push that fails', () => {
   const functionPrelude = `import { action, internalMutation } from './_generated/server'\n`
   it.each([
     {
-      what: 'a component',
-      files: {
-        'convex/convex.config.ts': `
-          import { defineApp } from 'convex/server'
-          import counting from '../counting/convex.config'
-          const app = defineApp()
-          app.use(counting)
-          export default app`,
-        'counting/convex.config.ts': `
-          import { defineComponent } from 'convex/server'
-          export default defineComponent('counting')`,
-        'counting/tick.ts': `export const nothing = 1\n`,
-      },
-      says: 'counting", and this version of Concave does not run components yet',
-    },
-    {
       what: '"use node"',
       files: { 'convex/node.ts': `'use node'\n${functionPrelude}export const call = action(async () => 1)\n` },
       says: 'The module node.js says "use node"',
@@ -307,6 +291,5 @@ describe('a push that fails', () => {
     const text = await fail(changes)
     expect(text).toContain('400 Bad Request')
     expect(text).toContain(says)
-    for (const path of Object.keys(changes)) if (path.startsWith('counting')) await subject.app.remove('counting')
   })
 })

@@ -24,6 +24,7 @@ export {
   type IndexJson,
   type StartedSchemaPush,
 } from './schema-push.ts'
+export { isSubset } from './validator-subset.ts'
 export { SchemaDryRun } from './schema-dry-run.ts'
 export {
   evaluateSchema,
@@ -31,7 +32,7 @@ export {
   type SchemaEvaluation,
   type TablePrediction,
 } from './schema-evaluation.ts'
-export { getSchemaProgress, waitForSchema, type SchemaProgress } from './schema-progress.ts'
+export { getSchemaProgress, waitForSchema, waitForSchemas, type SchemaProgress } from './schema-progress.ts'
 export { SchemaWorker } from './schema-worker.ts'
 export { RetentionWorker } from './retention-worker.ts'
 export { createNamespace } from './bootstrap.ts'

@@ -27,13 +27,17 @@ export class SchemaDryRun {
   #failure: SchemaProgress | undefined
   #running: Promise<SchemaProgress> | undefined
 
-  /** `text`: a schema's JSON text that `parseSchema` takes. */
-  constructor(deps: { readonly database: Database; readonly clock: Clock; readonly slice?: Slice }, text: string) {
+  /** `text`: a schema's JSON text that `parseSchema` takes. `namespace`: whose documents; one that nobody has is empty. */
+  constructor(
+    deps: { readonly database: Database; readonly clock: Clock; readonly slice?: Slice },
+    text: string,
+    namespace: string = rootNamespace,
+  ) {
     this.#database = deps.database
     this.#clock = deps.clock
     this.#slice = deps.slice ?? defaultSlice
     const row = JSON.stringify({ state: { state: 'pending' }, schema: text })
-    this.#schema = LoadedSchema.parseRow({ namespace: rootNamespace }, new Uint8Array(16), row, undefined)
+    this.#schema = LoadedSchema.parseRow({ namespace }, new Uint8Array(16), row, undefined)
     this.#toWalk = tablesToWalk(deps.database.catalogAt(deps.database.latestTs()), this.#schema)
   }
 

@@ -1,4 +1,4 @@
-import { createDeferred } from '@concave/base'
+import { assert, createDeferred } from '@concave/base'
 import { findDocumentId } from '@concave/values'
 
 import { shapeOf, type Catalog } from './catalog.ts'
@@ -49,6 +49,17 @@ export async function waitForSchema(
   schemaId: string | null,
   timeoutMs: number,
 ): Promise<SchemaProgress> {
+  const [progress] = await waitForSchemas(database, [schemaId], timeoutMs)
+  assert(progress !== undefined, 'one schema, one answer')
+  return progress
+}
+
+/** One answer per schema of a push: when all are final or one of them cannot be, at the latest after `timeoutMs`. */
+export async function waitForSchemas(
+  database: Database,
+  schemaIds: readonly (string | null)[],
+  timeoutMs: number,
+): Promise<readonly SchemaProgress[]> {
   const timedOut = createDeferred<void>()
   const timer = setTimeout(timedOut.resolve, timeoutMs)
   let isOver = false
@@ -56,8 +67,11 @@ export async function waitForSchema(
   const stopListening = database.onCatalogChanged(() => changed.resolve())
   try {
     for (;;) {
-      const progress = getSchemaProgress(database, schemaId)
-      if (progress.type !== 'inProgress' || isOver) return progress
+      const answers = schemaIds.map((schemaId) => getSchemaProgress(database, schemaId))
+      const isFinal =
+        answers.every(({ type }) => type !== 'inProgress') ||
+        answers.some(({ type }) => type === 'failed' || type === 'raceDetected')
+      if (isFinal || isOver) return answers
       await Promise.race([
         changed.promise,
         timedOut.promise.then(() => {

@@ -35,6 +35,8 @@ export type ComponentRow = {
   readonly name: string
   /** Data of an unmounted one stays until it is deleted; it comes back when something of that name is mounted there. */
   readonly state: 'active' | 'unmounted'
+  /** Made by a push that has not been finished yet: it was never mounted, and nobody is shown it. */
+  readonly isReserved?: boolean
 }
 
 export type ModuleRow = {

@@ -38,6 +38,13 @@ export type AnalyzeRequest = {
   /** `schema.js` and `convex.config.js` are bundled on their own. */
   readonly schema: ModuleSource | undefined
   readonly definition: ModuleSource | undefined
+  /**
+   * What the definition may mount: evaluated definitions (`definitionText`) by definition path. A definition imports
+   * them as `./_componentDeps/<base64url of the path>`.
+   */
+  readonly mountable?: ReadonlyMap<string, string>
+  /** The code is a component's: it has no environment yet, and its definition may not ask for one. */
+  readonly isComponent?: boolean
 }
 
 export type AnalyzeOutcome = {
@@ -82,11 +89,12 @@ export class Analyzer {
     try {
       const definitionText = await this.#evaluateDefinition(runner, request)
       const schemaText = await this.#evaluateSchema(runner, request)
-      const authConfigText = await this.#evaluateAuthConfig(runner, request)
+      const authConfigText = request.isComponent === true ? undefined : await this.#evaluateAuthConfig(runner, request)
       const modules = new Map<string, AnalyzedModule>()
+      const env = request.isComponent === true ? noEnv : request.env
       for (const path of request.code.modules.keys()) {
         if (path.startsWith('_deps/') || path === authConfigPath) continue
-        modules.set(path, await this.#analyzeModule(runner, request, path))
+        modules.set(path, await this.#analyzeModule(runner, { ...request, env }, path))
       }
       return { modules, schemaText, definitionText, authConfigText }
     } finally {
@@ -136,8 +144,18 @@ export class Analyzer {
 
   async #evaluateDefinition(runner: RunnerProcess, request: AnalyzeRequest): Promise<string | undefined> {
     if (request.definition === undefined) return undefined
-    const code = aloneBundle(request, request.definition, 'definition')
-    const answer = await this.#inspect(runner, code, request.env, request.definition.path, ['definition'])
+    const { definition, mountable, isComponent } = request
+    const bundle = aloneBundle(request, definition, 'definition')
+    const code = { ...bundle, modules: new Map([...bundle.modules, ...mountableModules(mountable ?? new Map())]) }
+    const env = isComponent === true ? noEnv : request.env
+    const answer = await this.#inspect(runner, code, env, definition.path, ['definition'])
+    if (isComponent === true && answer.envRead.length > 0) {
+      throw new BadRequest(
+        'InvalidConvexConfig',
+        "Environment variables are only supported in the app's convex.config.ts. " +
+          'Declare them with `defineComponent(name, { env })` and let the app pass them to `use`.',
+      )
+    }
     if (answer.kind === 'failed') throw new BadRequest('InvalidConvexConfig', failureText(answer, code))
     return answer.texts[0]
   }
@@ -211,6 +229,22 @@ export class Analyzer {
 }
 
 const noEnv: EnvBundle = { version: 'analysis:none', variables: {} }
+
+/** Stands in for the definition that a component was evaluated to, where another definition mounts it. */
+function mountableModules(definitions: ReadonlyMap<string, string>): readonly (readonly [string, ModuleSource])[] {
+  return [...definitions].map(([definitionPath, text]) => {
+    const path = `_componentDeps/${Buffer.from(definitionPath).toString('base64url')}.js`
+    const { name } = JSON.parse(text) as { readonly name?: string }
+    const source = `const definition = JSON.parse(${JSON.stringify(text)})
+export default {
+  export: () => definition,
+  componentDefinitionPath: ${JSON.stringify(definitionPath)},
+  defaultName: ${JSON.stringify(name)},
+}
+`
+    return [path, { path, source, sourceMap: undefined, reuse: 'fresh' }] as const
+  })
+}
 
 /** A module that is evaluated alone: nothing can be imported. */
 function aloneBundle({ code }: AnalyzeRequest, module: ModuleSource, name: string): CodeBundle {

@@ -56,11 +56,10 @@ export function addPushRoutes(
   )
   router.add('POST', '/api/deploy2/wait_for_schema', async (request) => {
     const { schemaChange, timeoutMs } = await open(request, waitSchema)
-    const schemaId = schemaChange.schemaIds['']
-    if (schemaId === undefined) {
+    if (schemaChange.schemaIds[''] === undefined) {
       throw new BadRequest('BadJsonBody', 'schemaChange does not come from start_push: it names no schema of the app.')
     }
-    return jsonReply(await pushes.waitForSchema(schemaId, timeoutMs))
+    return jsonReply(await pushes.waitForSchema(schemaChange.schemaIds, timeoutMs))
   })
   router.add('POST', '/api/deploy2/finish_push', async (request) => {
     const { startPush, dryRun, message } = await open(request, finishSchema)

@@ -410,12 +410,9 @@ export class FunctionService implements SyncBackend {
     }
   }
 
-  /** On the tables of the component that the call names. */
   async #callSystem(tx: Transaction, call: FunctionCall): Promise<Value> {
     if (call.identity.kind !== 'admin') throw new FunctionError(publicNotFoundMessage(call))
-    const component = (await this.#deps.registry.load(tx)).find(call.componentPath)
-    if (component === undefined) throw new FunctionError(`There is no component ${call.componentPath}.`)
-    return await tx.within(component.id, async () => await this.#deps.system.run(tx, call.path, call.args))
+    return await this.#deps.system.run(tx, call.path, call.args, call.componentPath)
   }
 
   // Other doors

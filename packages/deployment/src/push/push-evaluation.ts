@@ -1,10 +1,11 @@
 /** Turns a push request into code that could go live: merges modules, prepares and analyses them, evaluates the schema. */
 import { createHash } from 'node:crypto'
-import { bytesToHex, type Clock, systemRandom } from '@concave/base'
+import { bytesToHex, type Clock, PlatformError, systemRandom } from '@concave/base'
 import type { Transaction } from '@concave/database'
 import {
   type AnalyzedModule,
   type Analyzer,
+  type AnalyzeOutcome,
   type EnvBundle,
   type ModuleSource,
   prepareModule,
@@ -17,24 +18,35 @@ import {
   componentDefinitionSchema,
   emptyAppDefinition,
 } from '../components/component-definition.ts'
+import { buildComponentTree, checkComponentTree, type ComponentInstance } from '../components/component-tree.ts'
+import { orderDefinitions } from '../components/definition-order.ts'
+import { readDeclarations } from '../components/environment-bindings.ts'
 import { type ModuleRow, modules } from '../records.ts'
 import type { CronDefinition } from '../scheduler/cron-jobs.ts'
 import { readCronDefinitions } from './cron-definitions.ts'
-import { type PushedModule, type PushRequest, pushError } from './push-request.ts'
+import { type PushedModule, pushErrorPrefix, type PushRequest, pushError } from './push-request.ts'
 
-export type EvaluatedPush = {
+/** One definition of a push, the app's or a component's: code and schema that could go live. */
+export type EvaluatedDefinition = {
   readonly serverVersion: string
   readonly codeVersion: string
   readonly importSeed: string
   readonly importTimeMs: number
-  readonly env: EnvBundle
   readonly rows: readonly ModuleRow[]
   readonly modules: ReadonlyMap<string, AnalyzedModule>
   readonly crons: readonly CronDefinition[]
   readonly definition: ComponentDefinition
-  /** JSON text; undefined when the app has no schema. */
+  /** JSON text; undefined when there is no schema. */
   readonly schemaText: string | undefined
+}
+
+/** The app's own definition with everything else. */
+export type EvaluatedPush = EvaluatedDefinition & {
+  readonly env: EnvBundle
   readonly authProviders: readonly AuthProvider[]
+  /** By path; the app's own is ''. */
+  readonly definitions: ReadonlyMap<string, EvaluatedDefinition>
+  readonly tree: ComponentInstance
 }
 
 const noAnalysis: AnalyzedModule = { functions: [], reuseContext: false, httpRoutes: undefined, cronsText: undefined }
@@ -50,7 +62,72 @@ export async function evaluatePush(
 ): Promise<EvaluatedPush> {
   const { appDefinition } = request
   const pushed = await mergeModules(deps.tx, request)
-  const prepared = pushed.map(prepare)
+  const { components, mountable } = await evaluateComponents(request, deps)
+  const { evaluated: app, outcome } = await evaluateDefinition(
+    '',
+    { ...appDefinition, functions: pushed },
+    { ...deps, mountable },
+  )
+  readDeclarations(app.definition.envVars ?? [])
+  const definitions = new Map([['', app], ...components])
+  const tree = buildComponentTree(definitions)
+  checkComponentTree(tree, definitions)
+  return { ...app, env: deps.env, authProviders: parseAuthConfig(outcome.authConfigText), definitions, tree }
+}
+
+/** The schemas alone, and where they belong. */
+export async function evaluatePushedSchemas(
+  request: PushRequest,
+  deps: Evaluation,
+): Promise<Pick<EvaluatedPush, 'definitions' | 'tree'>> {
+  const { appDefinition } = request
+  const componentDefinitions = request.componentDefinitions.map((pushed) => ({ ...pushed, functions: [] }))
+  const { components, mountable } = await evaluateComponents({ ...request, componentDefinitions }, deps)
+  const definition = components.size === 0 ? null : appDefinition.definition
+  const { evaluated } = await evaluateDefinition(
+    '',
+    { ...appDefinition, definition, functions: [] },
+    { ...deps, mountable },
+  )
+  const definitions = new Map([['', evaluated], ...components])
+  return { definitions, tree: buildComponentTree(definitions) }
+}
+
+type Evaluation = { readonly analyzer: Analyzer; readonly env: EnvBundle; readonly clock: Clock }
+
+/** What is mounted before who mounts it, which imports what it was evaluated to. */
+async function evaluateComponents(
+  request: PushRequest,
+  deps: Evaluation,
+): Promise<{
+  readonly components: ReadonlyMap<string, EvaluatedDefinition>
+  readonly mountable: ReadonlyMap<string, string>
+}> {
+  const components = new Map<string, EvaluatedDefinition>()
+  const mountable = new Map<string, string>()
+  for (const pushed of orderDefinitions(request.componentDefinitions)) {
+    const { definitionPath } = pushed
+    const functions = checkModules(pushed.functions)
+    const { evaluated, outcome } = await inComponent(definitionPath, () =>
+      evaluateDefinition(definitionPath, { ...pushed, functions }, { ...deps, mountable }),
+    )
+    components.set(definitionPath, evaluated)
+    mountable.set(definitionPath, outcome.definitionText ?? '{}')
+  }
+  return { components, mountable }
+}
+
+async function evaluateDefinition(
+  definitionPath: string,
+  pushed: {
+    readonly definition: PushedModule | null
+    readonly schema: PushedModule | null
+    readonly functions: readonly PushedModule[]
+    readonly udfServerVersion: string
+  },
+  deps: Evaluation & { readonly mountable: ReadonlyMap<string, string> },
+): Promise<{ readonly evaluated: EvaluatedDefinition; readonly outcome: AnalyzeOutcome }> {
+  const prepared = pushed.functions.map(prepare)
   const codeVersion = bytesToHex(systemRandom.bytes(16))
   const importSeed = bytesToHex(systemRandom.bytes(32))
   const importTimeMs = deps.clock.nowMs()
@@ -62,19 +139,18 @@ export async function evaluatePush(
       importTimeMs,
     },
     env: deps.env,
-    schema: appDefinition.schema === null ? undefined : toModuleSource(appDefinition.schema),
-    definition: appDefinition.definition === null ? undefined : toModuleSource(appDefinition.definition),
+    schema: pushed.schema === null ? undefined : toModuleSource(pushed.schema),
+    definition: pushed.definition === null ? undefined : toModuleSource(pushed.definition),
+    mountable: deps.mountable,
+    isComponent: definitionPath !== '',
   })
-  const definition = readDefinition(outcome.definitionText)
-  refuseComponents(definition)
-  return {
-    serverVersion: appDefinition.udfServerVersion,
+  const evaluated: EvaluatedDefinition = {
+    serverVersion: pushed.udfServerVersion,
     codeVersion,
     importSeed,
     importTimeMs,
-    env: deps.env,
     rows: prepared.map(({ module, source, reason }) => ({
-      definitionPath: '',
+      definitionPath,
       path: module.path,
       environment: 'isolate',
       source: module.source,
@@ -89,31 +165,23 @@ export async function evaluatePush(
     })),
     modules: outcome.modules,
     crons: readCronDefinitions(outcome.modules),
-    definition,
+    definition: readDefinition(outcome.definitionText),
     schemaText: outcome.schemaText,
-    authProviders: parseAuthConfig(outcome.authConfigText),
   }
+  return { evaluated, outcome }
 }
 
-/** The schema alone, as JSON text; null when the push has none. */
-export async function evaluatePushedSchema(
-  request: PushRequest,
-  deps: { readonly analyzer: Analyzer; readonly env: EnvBundle; readonly clock: Clock },
-): Promise<string | null> {
-  const { schema } = request.appDefinition
-  if (schema === null) return null
-  const outcome = await deps.analyzer.analyze({
-    code: {
-      version: bytesToHex(systemRandom.bytes(16)),
-      modules: new Map(),
-      importSeed: bytesToHex(systemRandom.bytes(32)),
-      importTimeMs: deps.clock.nowMs(),
-    },
-    env: deps.env,
-    schema: toModuleSource(schema),
-    definition: undefined,
-  })
-  return outcome.schemaText ?? null
+/** Says in which component a developer's mistake is. */
+async function inComponent<T>(definitionPath: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (!(error instanceof PlatformError) || error.status !== 400) throw error
+    const message = error.message.startsWith(pushErrorPrefix)
+      ? error.message.slice(pushErrorPrefix.length)
+      : error.message
+    throw pushError(error.code, `In the component "${definitionPath}": ${message}`, { cause: error })
+  }
 }
 
 /** What the CLI compares with its own modules: over the source followed by the source map. */
@@ -128,7 +196,7 @@ export function hashModule(module: PushedModule): string {
 async function mergeModules(tx: Transaction, request: PushRequest): Promise<readonly PushedModule[]> {
   const { changedModules, unchangedModuleHashes } = request.appDefinition
   const live = unchangedModuleHashes.length === 0 ? [] : await modules.list(tx)
-  const byPath = new Map(live.map((row) => [row.path, row]))
+  const byPath = new Map(live.filter(({ definitionPath }) => definitionPath === '').map((row) => [row.path, row]))
   const unchanged = unchangedModuleHashes.map(({ path, sha256 }): PushedModule => {
     const row = byPath.get(path)
     if (row === undefined || row.sha256 !== sha256) {
@@ -139,16 +207,20 @@ async function mergeModules(tx: Transaction, request: PushRequest): Promise<read
     }
     return { path, source: row.source, sourceMap: row.sourceMap, environment: 'isolate' }
   })
-  const merged = [...changedModules.filter(({ environment }) => environment === 'isolate'), ...unchanged]
+  return checkModules([...changedModules.filter(({ environment }) => environment === 'isolate'), ...unchanged])
+}
+
+/** In the order of their paths. Throws the push's error for a path that cannot be or comes twice. */
+function checkModules(pushed: readonly PushedModule[]): readonly PushedModule[] {
   const seen = new Set<string>()
-  for (const { path } of merged) {
+  for (const { path } of pushed) {
     if (canonicalModulePath(path) !== path || path.startsWith('_system/')) {
       throw pushError('BadConvexModuleIdentifier', `"${path}" is not a valid path of a module.`)
     }
     if (seen.has(path)) throw pushError('InvalidModules', `The module ${path} was sent twice.`)
     seen.add(path)
   }
-  return merged.sort((a, b) => (a.path < b.path ? -1 : 1))
+  return pushed.toSorted((a, b) => (a.path < b.path ? -1 : 1))
 }
 
 function prepare(module: PushedModule): { module: PushedModule; source: ModuleSource; reason: string | undefined } {
@@ -181,17 +253,11 @@ function toModuleSource(module: PushedModule): ModuleSource {
 
 function readDefinition(text: string | undefined): ComponentDefinition {
   if (text === undefined) return emptyAppDefinition
-  return componentDefinitionSchema.parse(JSON.parse(text))
-}
-
-/** Refuses, by name, an app with components. */
-function refuseComponents(definition: ComponentDefinition): void {
-  const [component] = definition.childComponents
-  if (component !== undefined) {
-    throw pushError(
-      'ComponentsNotSupported',
-      `This app uses the component "${component.name}", and this version of Concave does not run components yet. ` +
-        'Remove it from convex/convex.config.ts and push again.',
-    )
-  }
+  const parsed = componentDefinitionSchema.safeParse(JSON.parse(text))
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  throw pushError(
+    'InvalidConvexConfig',
+    `convex.config does not export what this server knows: ${issue?.message ?? 'invalid'} at "${issue?.path.join('.') ?? ''}".`,
+  )
 }

@@ -9,7 +9,16 @@ const moduleSchema = z.object({
   environment: z.enum(['isolate', 'node']),
 })
 
-const componentDefinitionSchema = z.object({ definitionPath: z.string() })
+const componentDefinitionSchema = z.object({
+  /** Folder of the definition, relative to the functions folder. */
+  definitionPath: z.string(),
+  definition: moduleSchema,
+  dependencies: z.array(z.string()),
+  schema: moduleSchema.nullable(),
+  /** Always complete. */
+  functions: z.array(moduleSchema),
+  udfServerVersion: z.string(),
+})
 
 export const pushRequestSchema = z.object({
   adminKey: z.string().optional(),
@@ -33,6 +42,7 @@ export const pushRequestSchema = z.object({
 
 export type PushRequest = z.infer<typeof pushRequestSchema>
 export type PushedModule = z.infer<typeof moduleSchema>
+export type PushedComponent = z.infer<typeof componentDefinitionSchema>
 
 /** Prefix of every message of the push routes, as clients print them. */
 export const pushErrorPrefix = 'Hit an error while pushing:\n'
@@ -44,12 +54,12 @@ export function pushError(code: string, message: string, options?: ErrorOptions)
 
 /** Refuses, by name, what a push needs and this server does not have. Nothing is ever half served. */
 export function refuseUnsupported(request: PushRequest): void {
-  const component = request.componentDefinitions[0]
-  if (component !== undefined) {
+  for (const { definitionPath, functions } of request.componentDefinitions) {
+    const nodeModule = functions.find(({ environment }) => environment === 'node')
+    if (nodeModule === undefined) continue
     throw pushError(
-      'ComponentsNotSupported',
-      `This app uses the component "${component.definitionPath}", and this version of Concave does not run components yet. ` +
-        'Remove it from convex/convex.config.ts and push again.',
+      'NodeActionsNotSupported',
+      `The module ${nodeModule.path} of the component "${definitionPath}" says "use node", which is not available in components.`,
     )
   }
   const nodeModule = [...request.appDefinition.changedModules, ...request.appDefinition.unchangedModuleHashes].find(

@@ -2,42 +2,32 @@
  * Deploys (cli-protocol.md §3.4–3.9): start evaluates everything and makes the schema pending, finish switches in one
  * transaction. Nothing is live in between, and a push that fails or is never finished changes nothing.
  */
-import { randomInt, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { BadRequest, type Clock, PlatformError } from '@concave/base'
-import {
-  type Database,
-  evaluateSchema,
-  finishSchemaPush,
-  type IndexDiff,
-  SchemaDryRun,
-  type StartedSchemaPush,
-  startSchemaPush,
-  type Transaction,
-  waitForSchema,
-} from '@concave/database'
+import type { Database, Transaction } from '@concave/database'
 import type { Analyzer } from '@concave/runtime'
-import { type AuthDiff, replaceAuthProviders } from '../auth/auth-configuration.ts'
+import { replaceAuthProviders } from '../auth/auth-configuration.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
-import { httpModulePath } from '../functions/http-routes.ts'
 import { deploymentLimits } from '../limits.ts'
-import { auditLog, type ModuleRow, modules, udfConfig } from '../records.ts'
-import { type CronDiff, replaceCronJobs } from '../scheduler/cron-jobs.ts'
-import { definesCrons, showCronSpecs } from './cron-definitions.ts'
-import { type EvaluatedPush, evaluatePush, evaluatePushedSchema } from './push-evaluation.ts'
+import { auditLog, modules, udfConfig } from '../records.ts'
+import { switchComponents } from './component-switch.ts'
+import { replaceDefinitions, replaceModules } from './live-code.ts'
+import { type LiveChange, showFinishedPush, showStartedPush } from './push-answers.ts'
+import { type EvaluatedPush, evaluatePush, evaluatePushedSchemas } from './push-evaluation.ts'
 import { pushErrorPrefix, type PushRequest, pushError, refuseUnsupported } from './push-request.ts'
+import {
+  foretellSchemas,
+  type SchemaChange,
+  type StartedSchemas,
+  startSchemas,
+  trySchemas,
+  waitForPush,
+} from './schema-change.ts'
 
 type StartedPush = {
   readonly evaluated: EvaluatedPush
-  readonly schemaId: string | null
+  readonly schemas: StartedSchemas
   readonly isDryRun: boolean
-  /** Stands in for the schema's row, which a dry run does not have. */
-  readonly schemaDryRun: SchemaDryRun | undefined
-}
-
-export type SchemaChange = {
-  readonly allocatedComponentIds: Readonly<Record<string, never>>
-  readonly schemaIds: Readonly<Record<string, string | null>>
-  readonly indexDiffs: Readonly<Record<string, IndexDiff>>
 }
 
 export class PushService {
@@ -71,7 +61,9 @@ export class PushService {
     }))
     return {
       config: { functions: 'convex/' },
-      moduleHashes: value.rows.map(({ path, sha256, environment }) => ({ path, hash: sha256, environment })),
+      moduleHashes: value.rows
+        .filter(({ definitionPath }) => definitionPath === '')
+        .map(({ path, sha256, environment }) => ({ path, hash: sha256, environment })),
       udfServerVersion: value.config?.serverVersion ?? null,
       nodeVersion: null,
     }
@@ -81,22 +73,17 @@ export class PushService {
   async evaluate(request: PushRequest): Promise<{ readonly schemaChange: SchemaChange }> {
     return await prefixed(async () => {
       const evaluated = await this.#evaluate(request)
-      return { schemaChange: toSchemaChange(await this.#startSchema(evaluated, true)) }
+      return { schemaChange: (await trySchemas(this.#schemaDependencies, evaluated)).change }
     })
   }
 
-  /** Foretells what the schema would change, for the CLI's warnings; nothing is kept. */
+  /** Foretells what the schemas would change, for the CLI's warnings; nothing is kept. */
   async evaluateSchema(request: PushRequest): Promise<unknown> {
     return await prefixed(async () => {
       refuseUnsupported(request)
-      const tx = this.#database.begin('query')
-      const env = await this.#registry.environment(tx)
-      const schema = await evaluatePushedSchema(request, { analyzer: this.#analyzer, env, clock: this.#clock })
-      const evaluation = await evaluateSchema(tx, schema)
-      return {
-        componentSchemaEvaluations: { '': { definitionPath: '', ...evaluation } },
-        newComponentDefinitions: [],
-      }
+      const env = await this.#registry.environment(this.#database.begin('query'))
+      const schemas = await evaluatePushedSchemas(request, { analyzer: this.#analyzer, env, clock: this.#clock })
+      return await foretellSchemas(this.#database, schemas)
     })
   }
 
@@ -104,47 +91,19 @@ export class PushService {
     return await prefixed(async () => {
       const isDryRun = request.dryRun || request.forCodegen
       const evaluated = await this.#evaluate(request)
-      const { indexDiff, schemaId: startedId } = await this.#startSchema(evaluated, isDryRun)
-      const schemaDryRun = isDryRun ? this.#startDryRun(evaluated) : undefined
-      const schemaId = schemaDryRun === undefined ? startedId : `dry-run:${randomUUID()}`
-      const pushId = this.#remember({ evaluated, schemaId, isDryRun, schemaDryRun })
+      const schemas = await (isDryRun ? trySchemas : startSchemas)(this.#schemaDependencies, evaluated)
+      const pushId = this.#remember({ evaluated, schemas, isDryRun })
       if (!isDryRun && hasActions(evaluated)) this.#onActions()
-      return {
-        concavePushId: pushId,
-        environmentVariables: userVariables(evaluated),
-        externalDepsId: null,
-        componentDefinitionPackages: { '': {} },
-        appAuth: evaluated.authProviders,
-        analysis: { '': toAnalysis(evaluated) },
-        app: {
-          definitionPath: '',
-          componentPath: '',
-          args: {},
-          childComponents: {},
-          httpRoutes: { httpModuleRoutes: evaluated.modules.get(httpModulePath)?.httpRoutes ?? null, mounts: [] },
-          exports: {},
-        },
-        schemaChange: toSchemaChange({ schemaId, indexDiff }),
-      }
+      return showStartedPush(pushId, evaluated, schemas.change)
     })
   }
 
-  /** Long poll: answers as soon as the schema's fate is known, at the latest after `timeoutMs`. */
-  async waitForSchema(schemaId: string | null, timeoutMs: number): Promise<unknown> {
-    if (schemaId === null) return { type: 'complete' }
-    const dryRun = [...this.#started.values()].find((push) => push.schemaId === schemaId)?.schemaDryRun
-    const status = await (dryRun?.advance(timeoutMs) ?? waitForSchema(this.#database, schemaId, timeoutMs))
-    switch (status.type) {
-      case 'inProgress': {
-        const { schemaValidationComplete, indexesComplete, indexesTotal } = status
-        return { type: 'inProgress', components: { '': { schemaValidationComplete, indexesComplete, indexesTotal } } }
-      }
-      case 'failed':
-        return { type: 'failed', error: status.error, componentPath: '', tableName: status.tableName }
-      case 'raceDetected':
-      case 'complete':
-        return { type: status.type }
-    }
+  /** Long poll: answers as soon as the schemas' fate is known, at the latest after `timeoutMs`. */
+  async waitForSchema(schemaIds: SchemaChange['schemaIds'], timeoutMs: number): Promise<unknown> {
+    const dryRun = [...this.#started.values()].find(({ schemas }) =>
+      Object.values(schemaIds).some((id) => id !== null && schemas.dryRuns.has(id)),
+    )
+    return await waitForPush(this.#schemaDependencies, schemaIds, dryRun?.schemas.dryRuns, timeoutMs)
   }
 
   async finish(
@@ -162,10 +121,10 @@ export class PushService {
           'This push was started too long ago, or before a restart of the server. Push again.',
         )
       }
-      if (options.isDryRun || started.isDryRun) return toDiff(undefined)
+      if (options.isDryRun || started.isDryRun) return showFinishedPush(undefined)
       const { value } = await this.#database.mutate('system:finish_push', (tx) => this.#goLive(tx, started, options))
       this.#started.delete(pushId)
-      return toDiff(value)
+      return showFinishedPush(value)
     })
   }
 
@@ -178,17 +137,8 @@ export class PushService {
     return evaluated
   }
 
-  async #startSchema(evaluated: EvaluatedPush, dryRun: boolean): Promise<StartedSchemaPush> {
-    const options = { schema: evaluated.schemaText ?? null, nowMs: this.#clock.nowMs(), dryRun }
-    if (dryRun) return await startSchemaPush(this.#database.begin('query'), options)
-    const { value } = await this.#database.mutate('system:start_push', (tx) => startSchemaPush(tx, options))
-    return value
-  }
-
-  /** Existing documents are checked while the client waits for the schema. */
-  #startDryRun({ schemaText }: EvaluatedPush): SchemaDryRun | undefined {
-    if (schemaText === undefined) return undefined
-    return new SchemaDryRun({ database: this.#database, clock: this.#clock }, schemaText)
+  get #schemaDependencies(): { readonly database: Database; readonly clock: Clock } {
+    return { database: this.#database, clock: this.#clock }
   }
 
   #remember(push: StartedPush): string {
@@ -201,7 +151,7 @@ export class PushService {
 
   async #goLive(
     tx: Transaction,
-    { evaluated, schemaId }: StartedPush,
+    { evaluated, schemas }: StartedPush,
     options: { readonly message: string | null },
   ): Promise<LiveChange> {
     const env = await this.#registry.environment(tx)
@@ -209,12 +159,19 @@ export class PushService {
     if (env.version !== evaluated.env.version) {
       throw pushError('RaceDetected', 'Environment variables have changed during push')
     }
-    const { indexDiff, schemaDiff } = await finishSchemaPush(tx, schemaId)
+    const components = await switchComponents(
+      tx,
+      evaluated,
+      { ids: schemas.ids, schemaIds: schemas.change.schemaIds },
+      this.#clock.nowMs(),
+    )
     const [config] = await udfConfig.list(tx, { limit: 1 })
-    const moduleDiff = await replaceModules(tx, evaluated.rows)
+    const moduleDiffs = await replaceModules(
+      tx,
+      [...evaluated.definitions.values()].flatMap(({ rows }) => rows),
+    )
+    await replaceDefinitions(tx, evaluated.definitions)
     const authDiff = await replaceAuthProviders(tx, evaluated.authProviders, evaluated.env.version)
-    const nowMs = this.#clock.nowMs()
-    const cronDiff = await replaceCronJobs(tx, evaluated.crons, { nowMs, newSplaySeconds: () => randomInt(3600) })
     const next = {
       serverVersion: evaluated.serverVersion,
       codeVersion: evaluated.codeVersion,
@@ -224,109 +181,29 @@ export class PushService {
     }
     if (config === undefined) await udfConfig.insert(tx, next)
     else await udfConfig.replace(tx, config._id, next)
-    await auditLog.insert(tx, {
-      action: 'push_config',
-      member_id: null,
-      metadata: JSON.stringify({ message: options.message, authDiff, moduleDiff, cronDiff, indexDiff }),
-    })
-    return {
+    const change: LiveChange = {
       previousVersion: config?.serverVersion,
       nextVersion: next.serverVersion,
       authDiff,
-      moduleDiff,
-      cronDiff,
-      indexDiff,
-      schemaDiff,
+      moduleDiffs,
+      components,
     }
+    const diffs = showFinishedPush(change) as object
+    await auditLog.insert(tx, {
+      action: 'push_config',
+      member_id: null,
+      metadata: JSON.stringify({ message: options.message, ...diffs }),
+    })
+    return change
   }
 }
 
-type ModuleDiff = { readonly added: readonly string[]; readonly removed: readonly string[] }
-
-type LiveChange = {
-  readonly previousVersion: string | undefined
-  readonly nextVersion: string
-  readonly authDiff: AuthDiff
-  readonly moduleDiff: ModuleDiff
-  readonly cronDiff: CronDiff
-  readonly indexDiff: IndexDiff
-  readonly schemaDiff: { readonly previous_schema: string | null; readonly next_schema: string | null } | null
-}
-
-async function replaceModules(tx: Transaction, rows: readonly ModuleRow[]): Promise<ModuleDiff> {
-  const live = new Map((await modules.list(tx)).map((row) => [row.path, row]))
-  const added: string[] = []
-  for (const row of rows) {
-    const existing = live.get(row.path)
-    live.delete(row.path)
-    if (existing === undefined) {
-      await modules.insert(tx, row)
-      added.push(row.path)
-      continue
-    }
-    if (existing.sha256 !== row.sha256) added.push(row.path)
-    await modules.replace(tx, existing._id, row)
-  }
-  for (const row of live.values()) await modules.delete(tx, row._id)
-  return { added: added.filter(isShown), removed: [...live.keys()].filter(isShown) }
-}
-
-function isShown(path: string): boolean {
-  return !path.startsWith('_deps/')
-}
-
-function toSchemaChange({ schemaId, indexDiff }: StartedSchemaPush): SchemaChange {
-  return { allocatedComponentIds: {}, schemaIds: { '': schemaId }, indexDiffs: { '': indexDiff } }
-}
-
-function hasActions({ modules: analyzed }: EvaluatedPush): boolean {
-  return [...analyzed.values()].some(
-    ({ functions, httpRoutes }) => httpRoutes !== undefined || functions.some(({ udfType }) => udfType === 'Action'),
-  )
-}
-
-function toAnalysis(evaluated: EvaluatedPush): unknown {
-  return {
-    definition: { ...evaluated.definition, path: '' },
-    schema: evaluated.schemaText === undefined ? null : (JSON.parse(evaluated.schemaText) as unknown),
-    functions: Object.fromEntries(
-      [...evaluated.modules].map(([path, { functions }]) => [
-        path,
-        {
-          functions,
-          sourceMapped: null,
-          ...(definesCrons(path) ? { cronSpecs: showCronSpecs(evaluated.crons) } : {}),
-        },
-      ]),
-    ),
-    udfConfig: { serverVersion: evaluated.serverVersion },
-  }
-}
-
-function toDiff(change: LiveChange | undefined): unknown {
-  if (change === undefined) return { authDiff: { added: [], removed: [] }, definitionDiffs: {}, componentDiffs: {} }
-  const { authDiff, previousVersion, nextVersion } = change
-  const isSameVersion = previousVersion === undefined || previousVersion === nextVersion
-  return {
-    authDiff,
-    definitionDiffs: {},
-    componentDiffs: {
-      '': {
-        diffType: { type: 'modify' },
-        moduleDiff: change.moduleDiff,
-        udfConfigDiff: isSameVersion ? null : { previous_version: previousVersion, next_version: nextVersion },
-        cronDiff: change.cronDiff,
-        indexDiff: change.indexDiff,
-        schemaDiff: change.schemaDiff,
-      },
-    },
-  }
-}
-
-/** Built-in variables are nobody's to change, so they cannot race. */
-function userVariables(evaluated: EvaluatedPush): Readonly<Record<string, string>> {
-  const { CONVEX_CLOUD_URL: _cloud, CONVEX_SITE_URL: _site, ...variables } = evaluated.env.variables
-  return variables
+function hasActions({ definitions }: EvaluatedPush): boolean {
+  return [...definitions.values()]
+    .flatMap(({ modules: analyzed }) => [...analyzed.values()])
+    .some(
+      ({ functions, httpRoutes }) => httpRoutes !== undefined || functions.some(({ udfType }) => udfType === 'Action'),
+    )
 }
 
 function checkRequiredVariables({ definition, env }: EvaluatedPush): void {

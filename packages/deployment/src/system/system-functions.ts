@@ -15,6 +15,7 @@ import { wrongKindMessage } from '../functions/function-host.ts'
 import { httpModulePath } from '../functions/http-routes.ts'
 import { deploymentLimits } from '../limits.ts'
 import { authProviders, environmentVariables } from '../records.ts'
+import { componentFunctions, findNamespace } from './component-functions.ts'
 import { fileMutations, fileQueries } from './file-functions.ts'
 import { listScheduleFunctions } from './schedule-functions.ts'
 import { define, object, pageLimits, paginationOpts, scan, type SystemFunction } from './system-function.ts'
@@ -44,6 +45,7 @@ export class SystemFunctions {
     this.#functions = new Map<string, SystemFunction>([
       ...fileQueries(files),
       ...listScheduleFunctions(),
+      ...componentFunctions(),
       ['_system/cli/tables', define(tablesArgs, listTables)],
       ['_system/cli/tableData', define(tableDataArgs, readTableData)],
       [
@@ -70,12 +72,6 @@ export class SystemFunctions {
         }),
       ],
       ['_system/frontend/getSchemas', define(noArgs, readSchemas)],
-      [
-        '_system/frontend/components:list',
-        define(noArgs, async () => [
-          object({ id: null, name: null, path: '', args: object({}), state: 'active', httpPrefix: null }),
-        ]),
-      ],
       ['_system/frontend/convexCloudUrl', define(noArgs, async () => url)],
       ['_system/frontend/convexSiteUrl', define(noArgs, async () => siteUrl)],
       ['_system/frontend/getVersion', define(noArgs, async (tx) => (await registry.load(tx)).root.code.serverVersion)],
@@ -98,7 +94,7 @@ export class SystemFunctions {
   }
 
   /** Throws a `FunctionError` for unknown names and bad arguments. Access is the caller's business. */
-  async run(tx: Transaction, path: FunctionPath, args: unknown): Promise<Value> {
+  async run(tx: Transaction, path: FunctionPath, args: unknown, componentPath = ''): Promise<Value> {
     const name = displayFunctionPath(path)
     const run = (tx.kind === 'query' ? this.#functions : this.#mutations).get(name)
     if (run === undefined && (this.#functions.has(name) || this.#mutations.has(name))) {
@@ -107,7 +103,8 @@ export class SystemFunctions {
     if (run === undefined) {
       throw new FunctionError(`Could not find function for '${name}'. This version of Concave does not have it.`)
     }
-    return await run(tx, args ?? {})
+    const namespace = await findNamespace(tx, args, componentPath)
+    return await tx.within(namespace, () => run(tx, args ?? {}))
   }
 }
 
