@@ -5,8 +5,9 @@
 import { createHmac } from 'node:crypto'
 import { BadRequest, type Clock, type Random } from '@concave/base'
 import type { KeyVerdict, KeyVerifier } from '@concave/deployment'
-import { seal, unseal } from './aes-gcm-siv.ts'
-import { openSecretBox } from './secret-box.ts'
+import { gcmsiv } from '@noble/ciphers/aes.js'
+import { xsalsa20poly1305 } from '@noble/ciphers/salsa.js'
+import type { Cipher } from '@noble/ciphers/utils.js'
 
 const version = Uint8Array.of(1)
 const nonceBytes = 12
@@ -33,7 +34,7 @@ export class InstanceKeys implements KeyVerifier {
     const issuedSeconds = Math.floor(deps.clock.nowMs() / 1000)
     // Field 2 is when it was made; field 3 the member it is for, and 0 is nobody in particular.
     const plaintext = Uint8Array.from([0x10, ...encodeVarint(issuedSeconds), 0x18, 0])
-    const sealed = seal({ key: this.#key, nonce, additionalData: version }, plaintext)
+    const sealed = gcmsiv(this.#key, nonce, version).encrypt(plaintext)
     return `${this.#name}|${Buffer.concat([version, nonce, sealed]).toString('hex')}`
   }
 
@@ -53,10 +54,24 @@ export class InstanceKeys implements KeyVerifier {
     const bytes = Buffer.from(secret, 'hex').subarray(1)
     const nonce = bytes.subarray(0, nonceBytes)
     if (nonce.length < nonceBytes) return undefined
-    const plaintext =
-      unseal({ key: this.#key, nonce, additionalData: version }, bytes.subarray(nonceBytes)) ??
-      openSecretBox(this.#secret, bytes.subarray(0, legacyNonceBytes), bytes.subarray(legacyNonceBytes))
+    const plaintext = open(gcmsiv(this.#key, nonce, version), bytes.subarray(nonceBytes)) ?? this.#openLegacy(bytes)
     return plaintext === undefined ? undefined : readContent(plaintext)
+  }
+
+  /** NaCl's secretbox, with the secret itself. */
+  #openLegacy(bytes: Uint8Array): Uint8Array | undefined {
+    const nonce = bytes.subarray(0, legacyNonceBytes)
+    if (nonce.length < legacyNonceBytes) return undefined
+    return open(xsalsa20poly1305(this.#secret, nonce), bytes.subarray(legacyNonceBytes))
+  }
+}
+
+/** Undefined: it was not sealed with this key, or it was changed. */
+function open(cipher: Cipher, sealed: Uint8Array): Uint8Array | undefined {
+  try {
+    return cipher.decrypt(sealed)
+  } catch {
+    return undefined
   }
 }
 
