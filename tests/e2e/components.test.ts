@@ -32,6 +32,14 @@ it('calls two components that are made from one definition, each with tables of 
   expect(await query(app.url, 'calls:counts', { name: 'a' })).toEqual([2, 20])
 })
 
+it('loses nothing when many calls meet in the tables of its components', async () => {
+  const clients = Array.from({ length: 16 }, async () => {
+    for (let call = 0; call < 10; call += 1) await mutation(app.url, 'calls:count', { name: 'hot' })
+  })
+  await Promise.all(clients)
+  expect(await query(app.url, 'calls:counts', { name: 'hot' })).toEqual([160, 1600])
+})
+
 it('keeps queries of components live', async () => {
   const client = new ConvexClient(app.url)
   const results: unknown[] = []
