@@ -8,7 +8,7 @@ import type { FileStore } from '../files/file-store.ts'
 import { type Caller, type FunctionLog, identityTypeOf } from '../logs/function-log.ts'
 import { type ActionCallees, DeploymentActionHost } from './action-host.ts'
 import type { Call } from './call-origin.ts'
-import { checkArguments, checkResult } from './call-values.ts'
+import { checkOuterArguments, checkResult } from './call-values.ts'
 import type { CodeRegistry } from './code-registry.ts'
 import { FunctionError } from './function-error.ts'
 import { wrongKindMessage } from './function-host.ts'
@@ -79,13 +79,14 @@ export class ActionService {
           env: await registry.environment(tx),
           modulePath: call.path.module,
           exportName: call.path.name,
-          argsText: checkArguments(call.path, found.args, call.args, tx.tableNumbers('')),
+          argsText: checkOuterArguments(call.path, found.args, call.args, tx.tableNumbers('')),
           seed: randomBytes(32).toString('hex'),
         },
         new DeploymentActionHost({
           functionName: displayFunctionPath(call.path),
           identity: call.identity,
           requestId: call.requestId,
+          ...(call.client === undefined ? {} : { client: call.client }),
           deploymentName,
           files,
           functions,

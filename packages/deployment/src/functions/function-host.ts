@@ -5,11 +5,13 @@
 import { assert, bytesToHex, type Clock, type PlatformError, systemRandom } from '@concave/base'
 import { type Database, isDeveloperError, type QueryCursor, type Savepoint, type Transaction } from '@concave/database'
 import {
+  authTokenOf,
   canonicalFunctionPath,
   displayFunctionPath,
   type FunctionPath,
   type Identity,
   parseFunctionPath,
+  type RequestClient,
   userAttributesOf,
 } from '@concave/protocol'
 import { CatchableError, type ExecutionHost, type NestedCall, type NestedOutcome, type UdfType } from '@concave/runtime'
@@ -48,6 +50,7 @@ export class FunctionHost implements ExecutionHost {
   readonly #code: LoadedCode
   readonly #identity: Identity
   readonly #requestId: string
+  readonly #client: RequestClient
   readonly #deploymentName: string
   readonly #signingKeys: SigningKeys
   readonly #journalIn: string | null
@@ -69,6 +72,7 @@ export class FunctionHost implements ExecutionHost {
     readonly function: TransactionalFunction
     readonly identity: Identity
     readonly requestId: string
+    readonly client: RequestClient
     readonly deploymentName: string
     readonly signingKeys: SigningKeys
     readonly journal: string | null
@@ -80,6 +84,7 @@ export class FunctionHost implements ExecutionHost {
     this.#code = options.code
     this.#identity = options.identity
     this.#requestId = options.requestId
+    this.#client = options.client
     this.#deploymentName = options.deploymentName
     this.#signingKeys = options.signingKeys
     this.#journalIn = options.journal
@@ -243,10 +248,6 @@ export class FunctionHost implements ExecutionHost {
     return this.#signingKeys
   }
 
-  get requestId(): string {
-    return this.#requestId
-  }
-
   get code(): LoadedCode {
     return this.#code
   }
@@ -268,6 +269,13 @@ export class FunctionHost implements ExecutionHost {
   observeIdentity(): unknown {
     this.#observedIdentity = true
     return userAttributesOf(this.#identity)
+  }
+
+  requestMetadata(): object {
+    this.#observedIdentity = true
+    const scheduledFunctionId = parentJobOf(this.origin) ?? null
+    const authToken = authTokenOf(this.#identity)
+    return { ...this.#client, requestId: this.#requestId, scheduledFunctionId, authToken }
   }
 
   async paginate(args: Readonly<Record<string, unknown>>): Promise<string> {
@@ -345,10 +353,7 @@ const syscalls: Readonly<Record<string, Syscall>> = {
   '1.0/getDeploymentMetadata': (host) => JSON.stringify({ name: host.deploymentName, region: null, class: 's256' }),
   '1.0/getRequestMetadata': (host) => {
     if (host.udfType === 'query') throw new CatchableError('Cannot get request metadata in a query')
-    host.observeIdentity()
-    const { requestId } = host
-    const scheduledFunctionId = parentJobOf(host.origin) ?? null
-    return JSON.stringify({ ip: null, userAgent: null, requestId, scheduledFunctionId, authToken: null })
+    return JSON.stringify(host.requestMetadata())
   },
 }
 
@@ -358,7 +363,16 @@ const unsupported: Readonly<Record<string, string>> = {
   '1.0/auditLog': 'log.audit',
 }
 
+/** What only actions have. */
+const ofActions: Readonly<Record<string, string>> = {
+  '1.0/createServiceToken': 'getServiceToken',
+  '1.0/getServiceUrl': 'getServiceUrl',
+}
+
 export function unknownOperation(op: string): CatchableError {
+  const actionName = Object.hasOwn(ofActions, op) ? ofActions[op] : undefined
+  if (actionName !== undefined)
+    return new CatchableError(`${actionName} can only be called while an action is running.`)
   const name = Object.hasOwn(unsupported, op) ? unsupported[op] : undefined
   if (name !== undefined) return new CatchableError(`${name} is not supported by this version of Concave yet.`)
   return new CatchableError(`Unknown async operation ${op}`)

@@ -4,7 +4,7 @@
  */
 import { bytesToHex, type Clock, Overloaded, PlatformError, systemRandom, WriteConflict } from '@concave/base'
 import { type Database, OutOfRetention, type ReadSet, type Transaction } from '@concave/database'
-import { displayFunctionPath, type Identity, identityKey, parseFunctionPath } from '@concave/protocol'
+import { displayFunctionPath, type Identity, identityKey, noClient, parseFunctionPath } from '@concave/protocol'
 import {
   type ActionExecutor,
   bundleOneOffQuery,
@@ -28,7 +28,7 @@ import { type Caller, type FunctionLog, formatLogLine, identityTypeOf } from '..
 import type { SystemFunctions } from '../system/system-functions.ts'
 import { ActionService } from './action-service.ts'
 import { type Call, callerOf } from './call-origin.ts'
-import { checkArguments, checkResult, hasCommitTs, resolveCommitTs } from './call-values.ts'
+import { checkOuterArguments, checkResult, hasCommitTs, refuseCommitTs, resolveCommitTs } from './call-values.ts'
 import type { CodeRegistry } from './code-registry.ts'
 import { EarlyCall } from './early-call.ts'
 import { FairLane } from './fair-lane.ts'
@@ -465,8 +465,8 @@ export class FunctionService implements SyncBackend {
     journal: string | null,
   ): FunctionHost {
     const { database, files, deploymentName, signingKeys, clock } = this.#deps
-    const { path, identity, requestId, origin } = call
-    const from = { identity, requestId, deploymentName, journal, signingKeys, clock, origin }
+    const { path, identity, requestId, origin, client = noClient } = call
+    const from = { identity, requestId, client, deploymentName, journal, signingKeys, clock, origin }
     return new FunctionHost({ database, files, tx, code, path, function: found, ...from })
   }
 
@@ -491,6 +491,7 @@ export class FunctionService implements SyncBackend {
     }
     try {
       const value = checkResult(call.path, found.returns, outcome.resultText, host.tables)
+      if (found.udfType === 'query') refuseCommitTs(call.path, outcome.resultText)
       return { run: { kind: 'success', value, text: outcome.resultText, logLines }, observed }
     } catch (error) {
       if (!(error instanceof FunctionError)) throw error
@@ -511,7 +512,7 @@ export class FunctionService implements SyncBackend {
       env,
       modulePath: call.path.module,
       exportName: call.path.name,
-      argsText: checkArguments(call.path, found.args, call.args, tables),
+      argsText: checkOuterArguments(call.path, found.args, call.args, tables),
       seed: bytesToHex(systemRandom.bytes(32)),
       nowMs: this.#deps.clock.nowMs(),
     }
