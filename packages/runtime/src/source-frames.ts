@@ -40,7 +40,8 @@ function trimLibrary(frames: readonly MappedFrame[]): readonly MappedFrame[] {
   return first < 0 ? [] : frames.slice(first, last + 1)
 }
 
-function findMap(module: ModuleSource): TraceMap | undefined {
+/** Undefined for a module without a map. */
+export function findMap(module: ModuleSource): TraceMap | undefined {
   let map = maps.get(module)
   if (map === undefined) {
     map = parseMap(module.sourceMap)
