@@ -1,11 +1,12 @@
 // What came to the official library from 1.36 to 1.48, by its own functions through the official CLI and clients.
-import { startTestServer, type TestServer, waitFor } from '@concave/testing'
+import { openCli, selfHostedAccess, startTestServer, type TestServer, waitFor } from '@concave/testing'
 import { ConvexClient, ConvexHttpClient } from 'convex/browser'
 import { makeFunctionReference } from 'convex/server'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { fixtureFolder } from './fixtures.ts'
 import { post } from './http-calls.ts'
 import { pushApp, type PushedApp } from './pushed-app.ts'
+import { openRecordingProxy } from './recording-proxy.ts'
 
 // Each run of the CLI takes seconds, and more where other work shares the machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 })
@@ -205,6 +206,70 @@ describe('ctx.meta', () => {
       (await waitFor(name, async () => (await query('meta:reported', { name })) ?? undefined)) as Request
     expect(await told('scheduled')).toMatchObject({ ip: null, userAgent: null, scheduledFunctionId: id })
     expect(await told('cron')).toMatchObject({ ip: null, userAgent: null, scheduledFunctionId: null })
+  })
+})
+
+describe('places in the developer’s files', () => {
+  const withoutColumns = (text: string): string => text.replaceAll(/(\.ts:\d+):\d+\)/g, '$1)')
+  const failure = async (path: string): Promise<string> => {
+    const kind = path.endsWith('ction') ? 'action' : path.endsWith('Mutation') ? 'mutation' : 'query'
+    const { body } = await post(app.url, `/api/${kind}`, { path, args: {}, format: 'json' })
+    return withoutColumns(body.errorMessage ?? '').replace(/^\[Request ID: [0-9a-f]{16}\] Server Error\n/, '')
+  }
+  const deep = '    at failDeeply (../../convex/lib/deep.ts:4)\n'
+
+  it('are what errors name, through files and nested calls', async () => {
+    expect(await failure('faults:inQuery')).toBe(
+      `Uncaught RangeError: query\n${deep}    at async handler (../convex/faults.ts:8)\n`,
+    )
+    expect(await failure('faults:inAction')).toBe(
+      `Uncaught RangeError: action\n${deep}    at async handler (../convex/faults.ts:23)\n`,
+    )
+    const nested = `Uncaught RangeError: nested\n${deep}    at async handler (../convex/faults.ts:18)\n`
+    expect(await failure('faults:inMutation')).toBe(
+      `Uncaught Error: ${nested}\n    at async handler (../convex/faults.ts:13)\n`,
+    )
+    const called = await failure('faults:calledByAction')
+    expect(called).toContain(`Uncaught RangeError: called\n${deep}    at async handler (../convex/faults.ts:18)\n`)
+    expect(called).toMatch(/ {4}at async handler \(\.\.\/convex\/faults\.ts:28\)\n$/)
+    expect(await failure('faults:withData')).toBe(
+      'Uncaught ConvexError: {"code":7}\n    at handler (../convex/faults.ts:34)\n',
+    )
+    expect(await failure('faults:noError')).toBe('Uncaught just text\n')
+    const response = await fetch(`${app.url}/http/fails`)
+    expect(withoutColumns(((await response.json()) as { trace: string }).trace)).toBe(
+      `Uncaught RangeError: http\n${deep}    at async <anonymous> (../convex/http.ts:21)\n`,
+    )
+  })
+
+  it('are what console.trace names', async () => {
+    for (const [kind, path, line] of [
+      ['query', 'faults:traces', 47],
+      ['action', 'faults:tracesInAction', 52],
+    ] as const) {
+      const { body } = await post(app.url, `/api/${kind}`, { path, args: {}, format: 'json' })
+      const [traced = ''] = body.logLines ?? []
+      expect(traced).toContain(`[LOG] '${kind}'`)
+      expect(traced).toContain('at traceHere (../../convex/lib/deep.ts:8:11)')
+      expect(traced).toContain(`at handler (../convex/faults.ts:${line}:24)`)
+    }
+  })
+
+  it('are told for every function by a push', async () => {
+    await using proxy = await openRecordingProxy(app.url)
+    const cli = await openCli(app.app, selfHostedAccess(proxy.url, app.deployKey))
+    await app.app.remove('.env.local')
+    await cli.succeed('codegen', '--typecheck', 'disable')
+    const body = proxy.requests.findLast(({ path }) => path === '/api/deploy2/start_push')?.body ?? ''
+    const started = await post(app.url, '/api/deploy2/start_push', JSON.parse(body), { key: app.deployKey })
+    const { analysis } = started.body as unknown as {
+      analysis: { '': { functions: Record<string, { functions: readonly { name: string; pos: unknown }[] }> } }
+    }
+    expect(analysis[''].functions['faults.js']?.functions.slice(0, 3).map(({ name, pos }) => [name, pos])).toEqual([
+      ['inQuery', { path: 'faults.js', start_lineno: 8, start_col: 12 }],
+      ['inMutation', { path: 'faults.js', start_lineno: 13, start_col: 12 }],
+      ['inner', { path: 'faults.js', start_lineno: 18, start_col: 12 }],
+    ])
   })
 })
 
