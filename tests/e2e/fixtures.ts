@@ -1,10 +1,20 @@
 import { join } from 'node:path'
 import { repositoryRoot } from '@concave/testing'
 
-/** Apps that tests push: folders of `tests/fixtures`, or of `examples`. */
-export function fixtureFolder(
-  name: 'shop' | 'stateful' | 'hostile' | 'auth' | 'files' | 'actions' | 'clockwork' | 'search' | 'components',
-): string {
+/** Apps that tests push: folders of `tests/fixtures`. */
+type FixtureName =
+  | 'actions'
+  | 'auth'
+  | 'clockwork'
+  | 'components'
+  | 'files'
+  | 'hostile'
+  | 'newest'
+  | 'search'
+  | 'shop'
+  | 'stateful'
+
+export function fixtureFolder(name: FixtureName): string {
   return join(repositoryRoot, 'tests/fixtures', name)
 }
 

@@ -8,8 +8,22 @@ export type SchemaState =
   | { readonly state: 'failed'; readonly error: string; readonly tableName?: string }
   | { readonly state: 'overwritten' }
 
+/** How far the background check of a staged validator has come. `valid` holds until a write contradicts it. */
+export type StagedState =
+  | { readonly state: 'pending' }
+  | { readonly state: 'valid' }
+  | { readonly state: 'failed'; readonly error: string }
+
+/** A table's `StagedState`, as in rows. */
+export type StagedEntry = StagedState & { readonly tableName: string }
+
 /** Wire JSON of a `_schemas` row; `schema` is the schema's JSON text as pushed. */
-export type SchemaRow = { readonly state: SchemaState; readonly schema: string }
+export type SchemaRow = {
+  readonly state: SchemaState
+  readonly schema: string
+  /** Of active schemas only: the tables that have a staged validator. */
+  readonly staged?: readonly StagedEntry[]
+}
 
 /** A schema row with its validators parsed, once for all writes that are checked against it. */
 export class LoadedSchema {
@@ -21,16 +35,20 @@ export class LoadedSchema {
   readonly schemaValidation: boolean
   /** Tables whose documents are checked: not those with `v.any()`. */
   readonly validators: ReadonlyMap<string, Validator>
+  /** Proposed next validators by table. None where nothing is validated. */
+  readonly stagedValidators: ReadonlyMap<string, Validator>
+  /** By table, while the schema is active. */
+  readonly staged: ReadonlyMap<string, StagedState>
 
-  private constructor(
-    fields: Pick<LoadedSchema, 'rowId' | 'namespace' | 'state' | 'text' | 'schemaValidation' | 'validators'>,
-  ) {
+  private constructor(fields: Fields) {
     this.rowId = fields.rowId
     this.namespace = fields.namespace
     this.state = fields.state
     this.text = fields.text
     this.schemaValidation = fields.schemaValidation
     this.validators = fields.validators
+    this.stagedValidators = fields.stagedValidators
+    this.staged = fields.staged
   }
 
   /** `previous`: the same row before; its validators are reused while the text is the same. */
@@ -41,13 +59,18 @@ export class LoadedSchema {
     previous: LoadedSchema | undefined,
   ): LoadedSchema {
     const row = JSON.parse(rowText) as SchemaRow
-    if (previous?.text === row.schema) return new LoadedSchema({ ...fieldsOf(previous), state: row.state })
+    const staged = new Map((row.staged ?? []).map(({ tableName, ...state }) => [tableName, state]))
+    if (previous?.text === row.schema) return new LoadedSchema({ ...fieldsOf(previous), state: row.state, staged })
     const schema = JSON.parse(row.schema) as StoredSchema
     const validators = new Map<string, Validator>()
-    for (const definition of schema.tables) {
-      if (definition.documentType === null || definition.documentType === undefined) continue
-      if ((definition.documentType as { type?: unknown }).type === 'any') continue
-      validators.set(definition.tableName, withoutSystemFields(parseValidator(definition.documentType)))
+    const stagedValidators = new Map<string, Validator>()
+    for (const { tableName, documentType, stagedDocumentType } of schema.tables) {
+      if (schema.schemaValidation && stagedDocumentType !== null && stagedDocumentType !== undefined) {
+        stagedValidators.set(tableName, withoutSystemFields(parseValidator(stagedDocumentType)))
+      }
+      if (documentType === null || documentType === undefined) continue
+      if ((documentType as { type?: unknown }).type === 'any') continue
+      validators.set(tableName, withoutSystemFields(parseValidator(documentType)))
     }
     return new LoadedSchema({
       rowId,
@@ -56,6 +79,8 @@ export class LoadedSchema {
       text: row.schema,
       schemaValidation: schema.schemaValidation,
       validators,
+      stagedValidators,
+      staged,
     })
   }
 }
@@ -73,12 +98,19 @@ function withoutSystemFields(validator: Validator): Validator {
 
 type StoredSchema = {
   readonly schemaValidation: boolean
-  readonly tables: readonly { readonly tableName: string; readonly documentType?: unknown }[]
+  readonly tables: readonly {
+    readonly tableName: string
+    readonly documentType?: unknown
+    readonly stagedDocumentType?: unknown
+  }[]
 }
 
-function fieldsOf(
-  schema: LoadedSchema,
-): Pick<LoadedSchema, 'rowId' | 'namespace' | 'state' | 'text' | 'schemaValidation' | 'validators'> {
-  const { rowId, namespace, state, text, schemaValidation, validators } = schema
-  return { rowId, namespace, state, text, schemaValidation, validators }
+type Fields = Pick<
+  LoadedSchema,
+  'rowId' | 'namespace' | 'state' | 'text' | 'schemaValidation' | 'validators' | 'stagedValidators' | 'staged'
+>
+
+function fieldsOf(schema: LoadedSchema): Fields {
+  const { rowId, namespace, state, text, schemaValidation, validators, stagedValidators, staged } = schema
+  return { rowId, namespace, state, text, schemaValidation, validators, stagedValidators, staged }
 }

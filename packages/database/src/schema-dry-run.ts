@@ -3,12 +3,13 @@ import { parseValue, type ValueObject } from '@concave/values'
 
 import type { TableEntry } from './catalog.ts'
 import type { Database } from './database.ts'
+import { describeViolation, idOf, tableNumbers } from './document-violation.ts'
 import { defaultSlice, type Slice } from './index-backfill.ts'
 import { LoadedSchema } from './loaded-schema.ts'
 import { keyAfter } from './read-set.ts'
 import { findViolation } from './schema-enforcement.ts'
 import type { SchemaProgress } from './schema-progress.ts'
-import { describeViolation, idOf, tableNumbers, tablesToWalk } from './schema-worker.ts'
+import { tablesToWalk } from './schema-worker.ts'
 import { rootNamespace } from './system-tables.ts'
 
 /**

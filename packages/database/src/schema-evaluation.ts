@@ -1,8 +1,8 @@
-import type { Catalog } from './catalog.ts'
-import { LoadedSchema } from './loaded-schema.ts'
+import { LoadedSchema, type StagedState } from './loaded-schema.ts'
 import { parseSchema, type SchemaDefinition } from './schema.ts'
 import { type IndexJson, indexToJson, type Plan, planIndexes } from './schema-push.ts'
 import { tablesToWalk } from './schema-worker.ts'
+import { fateOfStaged, findStagedProgress } from './staged-validators.ts'
 import type { Transaction } from './transaction.ts'
 
 /** What a push of a schema would mean, foretold (cli-protocol.md §3.7). Nothing is written. */
@@ -10,15 +10,36 @@ export type SchemaEvaluation = {
   readonly schemaValidation: boolean
   readonly tables: readonly TablePrediction[]
   readonly indexes: readonly IndexPrediction[]
+  readonly discardedStagedValidators: readonly DiscardedStagedValidator[]
 }
+
+/** How far the check of a staged validator has come, told to the developer. */
+export type StagedStatus =
+  | { readonly state: 'pending'; readonly numDocsValidated: number; readonly totalDocs: number }
+  | Exclude<StagedState, { state: 'pending' }>
 
 export type TablePrediction = {
   readonly name: string
-  /** `supersetOfEnforced`: the active schema has seen to it. `mustWalk`: every document is looked at. */
-  readonly outcome: 'notValidated' | 'supersetOfEnforced' | 'mustWalk'
+  /**
+   * `supersetOfEnforced`: the active schema has seen to it. `supersetOfStagedValidated`: the check of its staged validator
+   * has. `mustWalk`: every document is looked at.
+   */
+  readonly outcome: 'notValidated' | 'supersetOfEnforced' | 'supersetOfStagedValidated' | 'mustWalk'
   readonly numDocs: number
   /** Of documents as they are stored; reckoned from the first ones. 0 where nobody will walk. */
   readonly sizeBytes: number
+  /** Of the staged validator that is live, not of the one that is pushed. */
+  readonly staged?: StagedStatus
+  /** The walk would not be needed if the push waited for the check of what is staged. */
+  readonly canSkipAfterStagedValidation?: boolean
+}
+
+/** Work on a staged validator that the push would throw away. What has failed is none. */
+export type DiscardedStagedValidator = {
+  readonly tableName: string
+  readonly state: Exclude<StagedStatus, { state: 'failed' }>
+  /** Another one is staged. */
+  readonly replaced: boolean
 }
 
 export type IndexPrediction = IndexJson & {
@@ -33,9 +54,13 @@ const sampledDocuments = 100
 /** `text` null: a push without schema. */
 export async function evaluateSchema(tx: Transaction, text: string | null): Promise<SchemaEvaluation> {
   const schema = text === null ? undefined : parseSchema(text)
+  const loaded = text === null ? undefined : loadSchema(tx.namespace, text)
+  const { active } = tx.catalog.schemas(tx.namespace)
+  const statuses = active === undefined ? new Map<string, StagedStatus>() : await readStatuses(tx, active)
   return {
     schemaValidation: schema?.schemaValidation ?? false,
-    tables: text === null || schema === undefined ? [] : await predictTables(tx, schema, text),
+    tables: schema === undefined || loaded === undefined ? [] : await predictTables(tx, schema, loaded, statuses),
+    discardedStagedValidators: active === undefined ? [] : findDiscarded(active, loaded, statuses),
     indexes: await Promise.all(
       predictIndexes(schema, planIndexes(tx, schema)).map(async ({ index, change, needsBackfill, tableName }) => ({
         ...index,
@@ -50,23 +75,59 @@ export async function evaluateSchema(tx: Transaction, text: string | null): Prom
 async function predictTables(
   tx: Transaction,
   schema: SchemaDefinition,
-  text: string,
+  loaded: LoadedSchema,
+  statuses: ReadonlyMap<string, StagedStatus>,
 ): Promise<readonly TablePrediction[]> {
-  const walked = namesToWalk(tx.catalog, tx.namespace, text)
+  const walked = new Set(tablesToWalk(tx.catalog, loaded).map(({ name }) => name))
+  const { active } = tx.catalog.schemas(tx.namespace)
   return await Promise.all(
     schema.tables.map(async ({ tableName: name }): Promise<TablePrediction> => {
       const numDocs = await tx.count(name)
-      if (!schema.schemaValidation) return { name, outcome: 'notValidated', numDocs, sizeBytes: 0 }
-      if (!walked.has(name)) return { name, outcome: 'supersetOfEnforced', numDocs, sizeBytes: 0 }
-      return { name, outcome: 'mustWalk', numDocs, sizeBytes: Math.round((await averageBytes(tx, name)) * numDocs) }
+      const staged = statuses.get(name)
+      const common = { name, numDocs, sizeBytes: 0, ...(staged === undefined ? {} : { staged }) }
+      if (!schema.schemaValidation) return { ...common, outcome: 'notValidated' }
+      const fate = active?.staged.has(name) === true ? fateOfStaged(name, active, loaded) : undefined
+      if (!walked.has(name)) {
+        const isProven = fate === 'applied' && staged?.state === 'valid'
+        return { ...common, outcome: isProven ? 'supersetOfStagedValidated' : 'supersetOfEnforced' }
+      }
+      const sizeBytes = Math.round((await averageBytes(tx, name)) * numDocs)
+      const canSkip = fate === 'applied' && staged?.state === 'pending'
+      return { ...common, outcome: 'mustWalk', sizeBytes, ...(canSkip ? { canSkipAfterStagedValidation: true } : {}) }
     }),
   )
 }
 
-function namesToWalk(catalog: Catalog, namespace: string, text: string): ReadonlySet<string> {
+async function readStatuses(tx: Transaction, active: LoadedSchema): Promise<ReadonlyMap<string, StagedStatus>> {
+  const statuses = new Map<string, StagedStatus>()
+  for (const [tableName, state] of active.staged) {
+    if (state.state !== 'pending') {
+      statuses.set(tableName, state)
+      continue
+    }
+    const progress = await findStagedProgress(tx, active, tableName)
+    const totalDocs = progress?.totalDocs ?? (await tx.count(tableName))
+    statuses.set(tableName, { state: 'pending', numDocsValidated: progress?.numDocsValidated ?? 0, totalDocs })
+  }
+  return statuses
+}
+
+function findDiscarded(
+  active: LoadedSchema,
+  next: LoadedSchema | undefined,
+  statuses: ReadonlyMap<string, StagedStatus>,
+): readonly DiscardedStagedValidator[] {
+  return [...statuses].flatMap(([tableName, state]) => {
+    const fate = fateOfStaged(tableName, active, next)
+    if (state.state === 'failed' || fate === 'kept' || fate === 'applied') return []
+    return [{ tableName, state, replaced: fate === 'replaced' }]
+  })
+}
+
+/** A schema that nobody has pushed, as if its row were read. */
+function loadSchema(namespace: string, text: string): LoadedSchema {
   const row = JSON.stringify({ state: { state: 'pending' }, schema: text })
-  const loaded = LoadedSchema.parseRow({ namespace }, new Uint8Array(16), row, undefined)
-  return new Set(tablesToWalk(catalog, loaded).map(({ name }) => name))
+  return LoadedSchema.parseRow({ namespace }, new Uint8Array(16), row, undefined)
 }
 
 async function averageBytes(tx: Transaction, tableName: string): Promise<number> {

@@ -1,11 +1,13 @@
 import { assert, BadRequest } from '@concave/base'
-import { decodeDocumentId, decodeValue, encodeDocumentId } from '@concave/values'
+import { decodeDocumentId, decodeValue } from '@concave/values'
 
 import { byCreationTimeIndex, byIdIndex, shapeOf, type IndexEntry, type TableEntry } from './catalog.ts'
 import { Collection } from './collection.ts'
 import { isSameShape, type IndexKind, type IndexShape } from './index-kind.ts'
 import type { LoadedSchema, SchemaRow, SchemaState } from './loaded-schema.ts'
 import { parseSchema, type IndexDefinition, type SchemaDefinition } from './schema.ts'
+import { schemaRowId } from './schema-rows.ts'
+import { carryProgress, setStaged, startingStates } from './staged-validators.ts'
 import { createIndex, createTable, dropIndex, setIndexState } from './table-definitions.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -78,6 +80,8 @@ export async function finishSchemaPush(tx: Transaction, schemaId: string | null)
   for (const { table, entry } of plan.remove) await dropIndex(tx, table, entry)
   for (const { table, entry } of plan.enable) await setIndexState(tx, table, entry, 'enabled', false)
   for (const { table, entry } of plan.disable) await setIndexState(tx, table, entry, 'backfilled', true)
+  if (active !== undefined) await carryProgress(tx, active, next)
+  if (next !== undefined) await setStaged(tx, next, startingStates(active, next))
   if (next !== undefined && active !== undefined && isSameRow(next, active)) return { indexDiff, schemaDiff: null }
   if (active !== undefined) await setSchemaState(tx, active, { state: 'overwritten' })
   if (next !== undefined) await setSchemaState(tx, next, { state: 'active' })
@@ -270,12 +274,6 @@ async function loadFinishable(tx: Transaction, schemaId: string): Promise<Loaded
     case 'active':
       return schema
   }
-}
-
-export function schemaRowId(tx: Transaction, schema: LoadedSchema): string {
-  const table = tx.findTable('_schemas')
-  assert(table !== undefined, 'every namespace has a table of schemas')
-  return encodeDocumentId(table.number, schema.rowId)
 }
 
 function isSameRow(a: LoadedSchema, b: LoadedSchema): boolean {

@@ -1,15 +1,19 @@
-import { assert, createDeferred, type Clock, type Deferred, type Log } from '@concave/base'
+import { createDeferred, type Clock, type Deferred, type Log } from '@concave/base'
 import type { Ts } from '@concave/storage'
-import { parseValue, type TableNumbers, type ValueObject } from '@concave/values'
+import { parseValue, type ValueObject } from '@concave/values'
 
 import type { Catalog, IndexEntry, TableEntry } from './catalog.ts'
 import { Collection } from './collection.ts'
 import type { Database } from './database.ts'
+import { describeViolation, idOf, tableNumbers } from './document-violation.ts'
 import { backfillIndex, defaultSlice, type Slice } from './index-backfill.ts'
 import type { LoadedSchema } from './loaded-schema.ts'
 import { keyAfter } from './read-set.ts'
 import { findViolation } from './schema-enforcement.ts'
-import { schemaRowId, setSchemaState } from './schema-push.ts'
+import { setSchemaState } from './schema-push.ts'
+import { schemaRowId } from './schema-rows.ts'
+import { validateStaged } from './staged-validation.ts'
+import { isStagedValid } from './staged-validators.ts'
 import { indexRowId, setIndexState } from './table-definitions.ts'
 import type { Transaction } from './transaction.ts'
 import { isSubset } from './validator-subset.ts'
@@ -101,21 +105,27 @@ export class SchemaWorker {
   /** Does one piece of work; false if there is none. */
   async #work(): Promise<boolean> {
     const catalog = this.#database.catalogAt(this.#database.latestTs())
-    for (const table of catalog.tables()) {
-      if (table.state === 'deleting') continue
-      const entry = table.indexes.find(({ state }) => state === 'backfilling')
-      if (entry === undefined) continue
-      await this.#backfill(table, entry)
+    const backfill = findBackfill(catalog)
+    if (backfill !== undefined) {
+      await this.#backfill(backfill.table, backfill.entry)
       return true
     }
-    for (const table of catalog.tables()) {
-      if (table.name !== '_schemas') continue
-      const { pending } = catalog.schemas(table.namespace)
-      if (pending?.state.state !== 'pending') continue
+    const pending = findUnvalidated(catalog)
+    if (pending !== undefined) {
       await this.#validate(catalog, pending)
       return true
     }
-    return false
+    const staged = findStaged(catalog)
+    if (staged === undefined) return false
+    await validateStaged({
+      database: this.#database,
+      ...staged,
+      slice: this.#slice,
+      saveEvery: this.#saveEvery,
+      signal: this.#abort.signal,
+      isUrgent: (now) => findBackfill(now) !== undefined || findUnvalidated(now) !== undefined,
+    })
+    return true
   }
 
   async #backfill(table: TableEntry, entry: IndexEntry): Promise<void> {
@@ -258,18 +268,10 @@ export class SchemaWorker {
   }
 }
 
-export function idOf(document: ValueObject): string {
-  const id = document['_id']
-  assert(typeof id === 'string', 'a stored document has an id')
-  return id
-}
-
-/** The text for the developer (database.md §4.6); `error` says what is wrong with the document. */
-export function describeViolation(id: string, tableName: string, error: string): string {
-  return `Document with ID "${id}" in table "${tableName}" does not match the schema: ${error}`
-}
-
-/** Tables whose documents may not match: those the active schema does not hold to something at least as strict. */
+/**
+ * Tables whose documents may not match: those the active schema does not hold to something at least as strict, nor has
+ * found to match a staged validator that is.
+ */
 export function tablesToWalk(catalog: Catalog, schema: LoadedSchema): readonly TableEntry[] {
   if (!schema.schemaValidation) return []
   const { active } = catalog.schemas(schema.namespace)
@@ -277,10 +279,43 @@ export function tablesToWalk(catalog: Catalog, schema: LoadedSchema): readonly T
   for (const [tableName, validator] of schema.validators) {
     const enforced = active?.schemaValidation === true ? active.validators.get(tableName) : undefined
     if (enforced !== undefined && isSubset(enforced, validator)) continue
+    if (isStagedValid(active, tableName, validator)) continue
     const table = catalog.findTable(schema.namespace, tableName)
     if (table !== undefined) tables.push(table)
   }
   return tables
+}
+
+/** An index to fill. */
+function findBackfill(catalog: Catalog): { readonly table: TableEntry; readonly entry: IndexEntry } | undefined {
+  for (const table of catalog.tables()) {
+    if (table.state === 'deleting') continue
+    const entry = table.indexes.find(({ state }) => state === 'backfilling')
+    if (entry !== undefined) return { table, entry }
+  }
+  return undefined
+}
+
+/** A pushed schema that waits for its check. */
+function findUnvalidated(catalog: Catalog): LoadedSchema | undefined {
+  for (const { name, namespace } of catalog.tables()) {
+    if (name !== '_schemas') continue
+    const { pending } = catalog.schemas(namespace)
+    if (pending?.state.state === 'pending') return pending
+  }
+  return undefined
+}
+
+/** A staged validator that waits for its check; nobody waits for it. */
+function findStaged(catalog: Catalog): { readonly schema: LoadedSchema; readonly tableName: string } | undefined {
+  for (const { name, namespace } of catalog.tables()) {
+    if (name !== '_schemas') continue
+    const { active } = catalog.schemas(namespace)
+    for (const [tableName, { state }] of active?.staged ?? []) {
+      if (active !== undefined && state === 'pending') return { schema: active, tableName }
+    }
+  }
+  return undefined
 }
 
 function findPending(tx: Transaction, schema: LoadedSchema): LoadedSchema | undefined {
@@ -292,16 +327,6 @@ function findPending(tx: Transaction, schema: LoadedSchema): LoadedSchema | unde
 async function deleteProgress(tx: Transaction, schema: LoadedSchema): Promise<void> {
   const row = await validations.first(tx, 'by_schema_id', [schemaRowId(tx, schema)])
   if (row !== null) await validations.delete(tx, row._id)
-}
-
-export function tableNumbers(catalog: Catalog, namespace: string): TableNumbers {
-  return {
-    numberOf: (name) => catalog.findTable(namespace, name)?.number,
-    nameOf: (number) => {
-      const table = catalog.findTableByNumber(namespace, number)
-      return table && { name: table.name, system: table.isSystem }
-    },
-  }
 }
 
 function wait(ms: number, signal: AbortSignal): Promise<void> {

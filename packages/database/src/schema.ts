@@ -16,6 +16,8 @@ export type TableSchema = {
   readonly tableName: string
   readonly indexes: readonly IndexDefinition[]
   readonly documentType: Validator
+  /** The proposed next `documentType`, checked in the background (see `staged-validators.ts`). */
+  readonly stagedDocumentType: Validator | undefined
 }
 
 export type IndexDefinition = IndexShape & { readonly staged: boolean }
@@ -54,7 +56,10 @@ function parseTable(json: unknown): TableSchema {
       : parseValidator(json['documentType'])
   checkDocumentType(documentType)
   for (const index of indexes) checkReachable(tableName, index, documentType)
-  return { tableName, indexes, documentType }
+  const stagedJson = json['stagedDocumentType'] ?? undefined
+  const stagedDocumentType = stagedJson === undefined ? undefined : parseValidator(stagedJson)
+  if (stagedDocumentType !== undefined) checkDocumentType(stagedDocumentType)
+  return { tableName, indexes, documentType, stagedDocumentType }
 }
 
 function checkTableName(name: string): void {

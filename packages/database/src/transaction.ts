@@ -393,18 +393,14 @@ export class Transaction {
     this.dependOnSchemas(table.namespace)
     const schemas = this.#catalog.schemas(table.namespace)
     if (schemas.active === undefined && schemas.pending === undefined) return
-    const violation = enforceSchemas(schemas, table.name, value, this.tableNumbers(table.namespace))
-    if (violation === undefined) return
+    const contradictions = enforceSchemas(schemas, table.name, value, this.tableNumbers(table.namespace))
+    if (contradictions.length === 0) return
     assert(scope !== 'system', 'the system side writes nothing')
     const schemaTable = this.#catalog.findTable(table.namespace, '_schemas')
     assert(schemaTable !== undefined, 'a schema without a table of schemas')
-    await this.patch(
-      encodeDocumentId(schemaTable.number, violation.schema.rowId),
-      new Map([
-        ['state', createObject(Object.entries({ state: 'failed', error: violation.error, tableName: table.name }))],
-      ]),
-      { scope: 'private' },
-    )
+    for (const { schema, patch } of contradictions) {
+      await this.patch(encodeDocumentId(schemaTable.number, schema.rowId), patch, { scope: 'private' })
+    }
   }
 
   #put(write: Write): void {

@@ -16,6 +16,8 @@ export interface HttpRequest {
   readonly params: Readonly<Record<string, string>>
   readonly query: URLSearchParams
   readonly headers: IncomingHttpHeaders
+  /** Of the connection, which may be a proxy's. */
+  readonly remoteAddress: string | undefined
   readonly requestId: string
   /** Aborts when the client goes away before the answer is complete. */
   readonly signal: AbortSignal
@@ -116,6 +118,7 @@ function openRequest(parts: {
     params: parts.params,
     query: parts.query,
     headers,
+    remoteAddress: request.socket.remoteAddress,
     requestId: parts.requestId,
     get signal() {
       if (abort === undefined) {

@@ -5,7 +5,13 @@ export type UserAttributes = { readonly tokenIdentifier: string; readonly [claim
 
 export type Identity =
   | { readonly kind: 'anonymous' }
-  | { readonly kind: 'user'; readonly attributes: UserAttributes; readonly expiresAtMs: number | undefined }
+  | {
+      readonly kind: 'user'
+      readonly attributes: UserAttributes
+      readonly expiresAtMs: number | undefined
+      /** What the caller presented, for functions that ask for it. Never logged. */
+      readonly token?: string
+    }
   | {
       readonly kind: 'admin'
       /** Stable id of the key, for logs and re-checks. Never the secret. */
@@ -27,6 +33,11 @@ export function userAttributesOf(identity: Identity): UserAttributes | null {
     case 'admin':
       return identity.actingAs ?? null
   }
+}
+
+/** The token of a user; null for all others. */
+export function authTokenOf(identity: Identity): string | null {
+  return identity.kind === 'user' ? (identity.token ?? null) : null
 }
 
 /** Part of a query's cache key: equal text means that user code cannot tell the callers apart. */

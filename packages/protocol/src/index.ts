@@ -1,5 +1,12 @@
 /** Schemas and types of every message that crosses the wire to and from a deployment, and the names in them. */
-export { anonymous, identityKey, userAttributesOf, type Identity, type UserAttributes } from './identity.ts'
+export {
+  anonymous,
+  authTokenOf,
+  identityKey,
+  userAttributesOf,
+  type Identity,
+  type UserAttributes,
+} from './identity.ts'
 export {
   canonicalFunctionPath,
   canonicalModulePath,
@@ -16,5 +23,6 @@ export {
   type ModifyQuerySetMessage,
   type StateVersion,
 } from './sync-messages.ts'
+export { noClient, readRequestClient, type RequestClient } from './request-client.ts'
 export { sessionRequestId } from './request-id.ts'
 export { decodeTs, encodeTs } from './ts-encoding.ts'

@@ -53,6 +53,7 @@ test('lists functions with their kinds, visibilities and validators', async () =
     expect.arrayContaining([
       {
         name: 'list',
+        // The bundle's source is `app.ts`.
         pos: null,
         udfType: 'Query',
         visibility: { kind: 'public' },

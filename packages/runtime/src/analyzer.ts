@@ -1,6 +1,7 @@
 import { BadRequest, createDeferred, Internal, systemClock, type Clock, type Log } from '@concave/base'
 import { loadVersions, outOfMemoryMessage } from './call.ts'
 import type { CodeBundle, EnvBundle, LogLine, ModuleSource } from './execution.ts'
+import { type FunctionPosition, locateHandlers } from './function-positions.ts'
 import type { Inspection } from './isolate-interface.ts'
 import { runtimeLimits } from './limits.ts'
 import { frameKinds, type AnalyzedHeader, type AnalyzeHeader } from './protocol.ts'
@@ -12,7 +13,8 @@ import { UserTime } from './user-time.ts'
 
 export type AnalyzedFunction = {
   readonly name: string
-  readonly pos: null
+  /** Null where it cannot be told. */
+  readonly pos: FunctionPosition | null
   readonly udfType: 'Query' | 'Mutation' | 'Action'
   readonly visibility: { readonly kind: 'public' | 'internal' }
   /** JSON text of the arguments validator: an object or `any`. */
@@ -120,10 +122,10 @@ export class Analyzer {
     if (answer.kind === 'failed')
       throw new BadRequest('InvalidModules', `Failed to analyze ${path}: ${failureText(answer, code)}`)
     const [analyzedText = '', specialText] = answer.texts
-    const analyzed = JSON.parse(analyzedText) as Pick<AnalyzedModule, 'functions' | 'reuseContext'>
+    const analyzed = JSON.parse(analyzedText) as InspectedModule
     for (const { name, args } of analyzed.functions) checkArgs(path, name, args)
     return {
-      functions: analyzed.functions,
+      functions: locate(code.modules.get(path), analyzed.functions),
       reuseContext: analyzed.reuseContext,
       httpRoutes:
         special === 'routes' ? (JSON.parse(specialText ?? '[]') as { path: string; method: string }[]) : undefined,
@@ -226,6 +228,27 @@ export class Analyzer {
       stopCheck!()
     }
   }
+}
+
+type InspectedModule = {
+  readonly functions: readonly (Omit<AnalyzedFunction, 'pos'> & { readonly handler: string | null })[]
+  readonly reuseContext: boolean
+}
+
+/** The functions with their positions, in the order of these. */
+function locate(
+  module: ModuleSource | undefined,
+  functions: InspectedModule['functions'],
+): readonly AnalyzedFunction[] {
+  const handlers = new Map(functions.map(({ name, handler }) => [name, handler]))
+  const positions = module === undefined ? undefined : locateHandlers(module, handlers)
+  return functions
+    .map(({ name, handler: _handler, ...rest }) => ({ name, pos: positions?.get(name) ?? null, ...rest }))
+    .toSorted((a, b) => rankOf(a) - rankOf(b) || (a.pos?.start_col ?? 0) - (b.pos?.start_col ?? 0))
+}
+
+function rankOf({ pos }: AnalyzedFunction): number {
+  return pos?.start_lineno ?? Number.MAX_SAFE_INTEGER
 }
 
 const noEnv: EnvBundle = { version: 'analysis:none', variables: {} }

@@ -19,7 +19,7 @@ import {
   type NestedHeader,
 } from './protocol.ts'
 import type { RunnerExit, RunnerProcess } from './runner-process.ts'
-import { renderError } from './source-frames.ts'
+import { renderError, renderTraces } from './source-frames.ts'
 import { UserTime } from './user-time.ts'
 
 export type CallEnd =
@@ -299,7 +299,8 @@ export class Call {
     this.#tier = tier
     if (this.#wrong !== undefined) return { kind: 'astray', hostWasCalled: true, wrong: this.#wrong }
     const header = decodeEnd(headerText)
-    const logs = decodeRunLogs(logsText)
+    const { logLines, observed } = decodeRunLogs(logsText)
+    const logs = { logLines: renderTraces(logLines, this.#request.code), observed }
     switch (header.kind) {
       case 'success':
         return { kind: 'outcome', outcome: { kind: 'success', resultText, ...logs } }

@@ -1,5 +1,5 @@
 import { originalPositionFor, TraceMap } from '@jridgewell/trace-mapping'
-import type { CodeBundle, ModuleSource } from './execution.ts'
+import type { CodeBundle, LogLine, ModuleSource } from './execution.ts'
 import type { ErrorDescription, RawFrame } from './isolate-interface.ts'
 
 const maps = new WeakMap<ModuleSource, TraceMap | null>()
@@ -10,8 +10,28 @@ const maps = new WeakMap<ModuleSource, TraceMap | null>()
  */
 export function renderError(error: ErrorDescription, code: CodeBundle): string {
   if (!error.message.startsWith('Uncaught')) return error.message
-  const lines = trimLibrary(error.frames.map((frame) => mapFrame(frame, code)).filter((frame) => frame !== undefined))
-  return `${error.message}\n${lines.map((frame) => `    at ${frame.label} (${frame.source}:${frame.line}:${frame.column})\n`).join('')}`
+  return `${error.message}\n${renderFrames(error.frames, code)
+    .map((line) => `${line}\n`)
+    .join('')}`
+}
+
+/** A line as the isolate has it; those of `console.trace` have frames. */
+export type RawLogLine = LogLine & { readonly traceFrames?: readonly RawFrame[] }
+
+/** The lines as developers see them: the stack of a `console.trace` is its last message. */
+export function renderTraces(lines: readonly RawLogLine[], code: CodeBundle): readonly LogLine[] {
+  if (!lines.some((line) => line.traceFrames !== undefined)) return lines
+  return lines.map(({ traceFrames, ...line }) =>
+    traceFrames === undefined
+      ? line
+      : { ...line, messages: [...line.messages, `\n${renderFrames(traceFrames, code).join('\n')}`] },
+  )
+}
+
+function renderFrames(frames: readonly RawFrame[], code: CodeBundle): readonly string[] {
+  return trimLibrary(frames.map((frame) => mapFrame(frame, code)).filter((frame) => frame !== undefined)).map(
+    (frame) => `    at ${frame.label} (${frame.source}:${frame.line}:${frame.column})`,
+  )
 }
 
 type MappedFrame = { readonly label: string; readonly source: string; readonly line: number; readonly column: number }
@@ -34,13 +54,14 @@ function labelOf(frame: RawFrame): string {
 
 /** Frames of the library's own glue at both ends tell the developer nothing. */
 function trimLibrary(frames: readonly MappedFrame[]): readonly MappedFrame[] {
-  const isOwn = (frame: MappedFrame): boolean => !frame.source.includes('convex/src/server/impl')
+  const isOwn = (frame: MappedFrame): boolean => !/convex\/src\/server\/(impl\/|router\.)/.test(frame.source)
   const first = frames.findIndex(isOwn)
   const last = frames.findLastIndex(isOwn)
   return first < 0 ? [] : frames.slice(first, last + 1)
 }
 
-function findMap(module: ModuleSource): TraceMap | undefined {
+/** Undefined for a module without a map. */
+export function findMap(module: ModuleSource): TraceMap | undefined {
   let map = maps.get(module)
   if (map === undefined) {
     map = parseMap(module.sourceMap)

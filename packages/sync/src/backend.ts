@@ -1,5 +1,5 @@
 /** What a sync session needs of its deployment. The deployment implements it; tests use a fake. */
-import type { FunctionPath, Identity } from '@concave/protocol'
+import type { FunctionPath, Identity, RequestClient } from '@concave/protocol'
 
 export type FunctionCall = {
   readonly path: FunctionPath
@@ -12,6 +12,8 @@ export type FunctionCall = {
   readonly requestId: string
   /** Made by an action: internal functions are within reach, and errors are told in full. Never set by a client's call. */
   readonly isInternal?: true
+  /** Who sent the request that it belongs to; absent if none has. */
+  readonly client?: RequestClient
 }
 
 /** `[LEVEL] text` lines, already redacted for this caller. */

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Clock, Log } from '@concave/base'
+import { readRequestClient, type RequestClient } from '@concave/protocol'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { SyncBackend } from './backend.ts'
 import { syncLimits } from './limits.ts'
@@ -44,7 +45,9 @@ export class SyncServer {
       socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
       return
     }
-    this.#sockets.handleUpgrade(request, socket, head, (client) => this.#accept(client, match[1]))
+    // Read before anything can close the socket: a closed one has no address.
+    const client = readRequestClient({ headers: request.headers, remoteAddress: request.socket.remoteAddress })
+    this.#sockets.handleUpgrade(request, socket, head, (socket) => this.#accept(socket, client, match[1]))
   }
 
   /** Refuses new sockets and closes every session with a reason that makes clients come back soon. Calls go on. */
@@ -69,12 +72,13 @@ export class SyncServer {
     }, syncLimits.closeGraceMs).unref()
   }
 
-  #accept(socket: WebSocket, npmVersion: string | undefined): void {
+  #accept(socket: WebSocket, client: RequestClient, npmVersion: string | undefined): void {
     const session = new SyncSession({
       socket,
       backend: this.#backend,
       clock: this.#clock,
       log: this.#log,
+      client,
       knowsChunks: npmVersion !== undefined && isAtLeast(npmVersion, 1, 28),
     })
     this.#sessions.add(session)

@@ -17,7 +17,9 @@ import {
   type ConnectMessage,
   type Identity,
   type ModifyQuerySetMessage,
+  noClient,
   parseFunctionPath,
+  type RequestClient,
   sessionRequestId,
 } from '@concave/protocol'
 import { parseJson } from '@concave/values'
@@ -36,6 +38,8 @@ export type SyncSessionOptions = {
   readonly backend: SyncBackend
   readonly clock: Clock
   readonly log: Log
+  /** Who opened the socket. */
+  readonly client?: RequestClient
   /** The client can put `TransitionChunk`s together. */
   readonly knowsChunks: boolean
 }
@@ -44,6 +48,7 @@ type AdminToken = Extract<AuthToken, { kind: 'admin' }>
 
 export class SyncSession {
   readonly #socket: WebSocket
+  readonly #client: RequestClient
   readonly #backend: SyncBackend
   readonly #clock: Clock
   readonly #log: Log
@@ -83,6 +88,7 @@ export class SyncSession {
   constructor(options: SyncSessionOptions) {
     const { socket, clock, log } = options
     this.#socket = socket
+    this.#client = options.client ?? noClient
     this.#backend = options.backend
     this.#clock = clock
     this.#log = log
@@ -338,6 +344,7 @@ export class SyncSession {
       args: message.args.length === 1 ? message.args[0] : message.args,
       identity: this.#identity,
       requestId: this.#requestIdOf(String(message.requestId)),
+      client: this.#client,
     }
   }
 

@@ -1,7 +1,7 @@
 /** Function calls over HTTP (sync-and-http.md §2.1). Errors of functions are answers with status 200. */
 import { BadRequest, bytesToHex, Forbidden, systemRandom } from '@concave/base'
 import { type HttpReply, type HttpRequest, type RouteHandler, type Router } from '@concave/http'
-import { decodeTs, encodeTs, type Identity, parseFunctionPath } from '@concave/protocol'
+import { decodeTs, encodeTs, type Identity, parseFunctionPath, readRequestClient } from '@concave/protocol'
 import type { CallOutcome, FunctionCall } from '@concave/sync'
 import { parseValue, stringifyExport, toCleanJson } from '@concave/values'
 import { z } from 'zod'
@@ -49,7 +49,7 @@ export function addFunctionRoutes(router: Router<RouteHandler>, deps: Deps): voi
   const open = async (request: HttpRequest, body: CallBody): Promise<{ call: FunctionCall; format: Format }> => {
     const format = readFormat(body.format, request)
     const identity = await identityOf(request, access)
-    return { call: toCall(body, identity, requestIdOf(request)), format }
+    return { call: toCall(body, identity, request), format }
   }
 
   router.add('POST', '/api/query', async (request) => {
@@ -95,7 +95,7 @@ export function addFunctionRoutes(router: Router<RouteHandler>, deps: Deps): voi
       const identity = await access.requireAdmin(request.headers.authorization)
       const body = await readJson(request, callSchema, maxBytes)
       const format = readFormat(body.format, request)
-      const call = toCall(body, identity, requestIdOf(request))
+      const call = toCall(body, identity, request)
       const kind = await functions.kindOf(call)
       if (kind === 'mutation' || kind === 'action') {
         requireWrite(identity, route === '/api/function' ? 'OperationNotPermitted' : 'ReadOnlyAdminKey')
@@ -134,12 +134,19 @@ async function identityOf(request: HttpRequest, access: Access): Promise<Identit
   return await access.identify(request.headers.authorization)
 }
 
-function toCall(body: CallBody, identity: Identity, requestId: string): FunctionCall {
+function toCall(body: CallBody, identity: Identity, request: HttpRequest): FunctionCall {
   const componentPath = body.componentPath ?? ''
   if (componentPath !== '' && identity.kind !== 'admin') {
     throw new Forbidden('ComponentAccessDenied', 'Only an admin key may name a component path.')
   }
-  return { path: parseFunctionPath(body.path), componentPath, args: argumentObject(body.args), identity, requestId }
+  return {
+    path: parseFunctionPath(body.path),
+    componentPath,
+    args: argumentObject(body.args),
+    identity,
+    requestId: requestIdOf(request),
+    client: readRequestClient(request),
+  }
 }
 
 /** An object, or an array of one; clients send both. Anything else is the function's own argument error. */

@@ -1,4 +1,5 @@
 /** Documents that the app's own HTTP actions publish, as a provider of its users' tokens may: read within this process. */
+import { noClient } from '@concave/protocol'
 import type { HttpActionHead } from '@concave/runtime'
 import { DocumentUnavailable, type FetchDiscovery } from '../auth/fetch-document.ts'
 import { authLimits } from '../auth/limits.ts'
@@ -15,6 +16,7 @@ export function openOwnSite(httpActions: () => HttpActionService): FetchDiscover
       request: { method: 'GET', url, headerPairs: [['accept', 'application/json']] },
       path: pathname,
       authorization: undefined,
+      client: noClient,
       exchange: {
         requestBody: undefined,
         signal: AbortSignal.timeout(authLimits.fetchTimeoutMs),

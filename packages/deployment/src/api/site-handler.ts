@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Log } from '@concave/base'
 import { errorReply, jsonReply, type NodeHandler, sendReply, textReply } from '@concave/http'
+import { readRequestClient } from '@concave/protocol'
 import type { HttpActionService } from '../functions/http-action-service.ts'
 import { headerPairsOf, NodeHttpExchange, publicUrl } from './http-exchange.ts'
 
@@ -31,6 +32,7 @@ export function createSiteHandler(
         },
         path: target.split('?', 1)[0] ?? '/',
         authorization: request.headers.authorization,
+        client: readRequestClient({ headers: request.headers, remoteAddress: request.socket.remoteAddress }),
         exchange,
         status: () => exchange.status,
       })

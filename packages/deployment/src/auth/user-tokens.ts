@@ -35,7 +35,8 @@ export function openUserTokens(deps: {
     if (key === undefined) throw refuse('its provider has no key with the id (kid) in its header')
     await checkSignature(text, key, allowed)
     const checked = checkClaims(provider, claims, deps.clock.nowMs())
-    return { kind: 'user', attributes: toUserAttributes(provider, claims, checked), expiresAtMs: checked.expiresAtMs }
+    const attributes = toUserAttributes(provider, claims, checked)
+    return { kind: 'user', attributes, expiresAtMs: checked.expiresAtMs, token: text }
   }
 }
 

@@ -2,7 +2,15 @@
  * Answers the syscalls of one action (function-runtime.md §2). An action has no transaction: every function it calls is
  * an execution of its own.
  */
-import { anonymous, type Identity, type UserAttributes, userAttributesOf } from '@concave/protocol'
+import {
+  anonymous,
+  authTokenOf,
+  type Identity,
+  noClient,
+  type RequestClient,
+  type UserAttributes,
+  userAttributesOf,
+} from '@concave/protocol'
 import { type ActionAnswer, type ActionHost, CatchableError, type LogLine } from '@concave/runtime'
 import type { CallOutcome, FunctionCall } from '@concave/sync'
 import type { FunctionAddress, LoadedComponent } from '../components/loaded-app.ts'
@@ -34,6 +42,7 @@ export class DeploymentActionHost implements ActionHost {
   readonly files: FileStore
   readonly scheduling: ActionScheduling
   readonly #identity: Identity
+  readonly #client: RequestClient
   /** What a handler hears that asks for the identity of a caller whose token was refused. */
   readonly #identityError: string | undefined
   readonly #functions: ActionCallees
@@ -45,6 +54,7 @@ export class DeploymentActionHost implements ActionHost {
     readonly identity: Identity
     readonly identityError?: string
     readonly requestId: string
+    readonly client?: RequestClient
     readonly deploymentName: string
     readonly files: FileStore
     readonly functions: ActionCallees
@@ -56,6 +66,7 @@ export class DeploymentActionHost implements ActionHost {
     this.#identity = options.identity
     this.#identityError = options.identityError
     this.requestId = options.requestId
+    this.#client = options.client ?? noClient
     this.deploymentName = options.deploymentName
     this.files = options.files
     this.#functions = options.functions
@@ -81,6 +92,12 @@ export class DeploymentActionHost implements ActionHost {
     return this.component.isApp ? userAttributesOf(this.#identity) : null
   }
 
+  requestMetadata(): object {
+    const scheduledFunctionId = parentJobOf(this.scheduling.origin) ?? null
+    const authToken = this.component.isApp ? authTokenOf(this.#identity) : null
+    return { ...this.#client, requestId: this.requestId, scheduledFunctionId, authToken }
+  }
+
   /** Runs another function for the action and answers its result's text, or throws its error. */
   async call(kind: 'query' | 'mutation' | 'action', args: Args): Promise<string> {
     const { component, path } = await this.resolveAddress(args)
@@ -90,6 +107,7 @@ export class DeploymentActionHost implements ActionHost {
       args: args['args'],
       identity: this.component.isApp && component.isApp ? this.#identity : withoutUser(this.#identity),
       requestId: this.requestId,
+      client: this.#client,
       isInternal: true,
       origin: { kind: 'action', jobId: parentJobOf(this.scheduling.origin) },
     }
@@ -143,12 +161,20 @@ const syscalls: Readonly<Record<string, Syscall>> = {
   '1.0/getUserIdentity': (host) => JSON.stringify(host.readIdentity()),
   '1.0/getFunctionMetadata': (host) => JSON.stringify({ name: host.functionName, componentPath: host.component.path }),
   '1.0/getDeploymentMetadata': (host) => JSON.stringify({ name: host.deploymentName, region: null, class: 's256' }),
-  '1.0/getRequestMetadata': ({ requestId, scheduling }) => {
-    const scheduledFunctionId = parentJobOf(scheduling.origin) ?? null
-    return JSON.stringify({ ip: null, userAgent: null, requestId, scheduledFunctionId, authToken: null })
-  },
+  '1.0/getRequestMetadata': (host) => JSON.stringify(host.requestMetadata()),
   ...actionStorageSyscalls,
+  '1.0/createServiceToken': (_host, { service }) => refuseService(service),
+  '1.0/getServiceUrl': (_host, { service }) => refuseService(service),
   '1.0/auditLog': () => {
     throw new CatchableError('Audit logging is not yet supported in actions')
   },
+}
+
+/** Services that the vendor's cloud has beside deployments. The client library leaves it to the host to know their names. */
+const managedServices: ReadonlySet<unknown> = new Set(['ai-gateway'])
+
+function refuseService(service: unknown): never {
+  const name = JSON.stringify(service)
+  if (!managedServices.has(service)) throw new CatchableError(`UnknownService: There is no service named ${name}.`)
+  throw new CatchableError(`ServiceNotConfigured: This deployment has no service ${name}: call its provider directly.`)
 }

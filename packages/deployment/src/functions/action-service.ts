@@ -8,7 +8,7 @@ import type { FileStore } from '../files/file-store.ts'
 import { type Caller, type FunctionLog, identityTypeOf } from '../logs/function-log.ts'
 import { type ActionCallees, DeploymentActionHost } from './action-host.ts'
 import type { Call } from './call-origin.ts'
-import { checkArguments, checkResult } from './call-values.ts'
+import { checkOuterArguments, checkResult } from './call-values.ts'
 import type { CodeRegistry } from './code-registry.ts'
 import { FunctionError } from './function-error.ts'
 import { wrongKindMessage } from './function-host.ts'
@@ -89,7 +89,7 @@ export class ActionService {
           env: component.environment(await registry.environment(tx)),
           modulePath: call.path.module,
           exportName: call.path.name,
-          argsText: checkArguments(call.path, found.args, call.args, tx.tableNumbers(component.id)),
+          argsText: checkOuterArguments(call.path, found.args, call.args, tx.tableNumbers(component.id)),
           seed: randomBytes(32).toString('hex'),
         },
         new DeploymentActionHost({
@@ -97,6 +97,7 @@ export class ActionService {
           component,
           identity: call.identity,
           requestId: call.requestId,
+          ...(call.client === undefined ? {} : { client: call.client }),
           deploymentName,
           files,
           functions,

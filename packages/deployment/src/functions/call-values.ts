@@ -63,6 +63,26 @@ export function checkResult(
   return value
 }
 
+/** How texts of values hold the placeholder; the same in a string is escaped. */
+const commitTsText = '{"$commitTs":null}'
+
+/** `checkArguments` for calls that no mutation makes: these have no commit whose timestamp could be meant. */
+export function checkOuterArguments(...call: Parameters<typeof checkArguments>): string {
+  const text = checkArguments(...call)
+  if (!text.includes(commitTsText)) return text
+  throw new FunctionError(
+    `Invalid arguments for ${displayFunctionPath(call[0])}: they hold a commit timestamp that is not known yet.`,
+  )
+}
+
+/** For the results of queries that clients and actions call. */
+export function refuseCommitTs(path: FunctionPath, resultText: string): void {
+  if (!resultText.includes(commitTsText)) return
+  throw new FunctionError(
+    `Function ${displayFunctionPath(path)} return value invalid: queries cannot return an unresolved commit timestamp`,
+  )
+}
+
 /** Whether a value holds the placeholder that only a commit can resolve. */
 export function hasCommitTs(value: Value): boolean {
   if (value === commitTs) return true

@@ -5,10 +5,12 @@
 import { assert, bytesToHex, type Clock, type PlatformError, systemRandom } from '@concave/base'
 import { type Database, isDeveloperError, type QueryCursor, type Savepoint, type Transaction } from '@concave/database'
 import {
+  authTokenOf,
   canonicalFunctionPath,
   displayFunctionPath,
   type FunctionPath,
   type Identity,
+  type RequestClient,
   userAttributesOf,
 } from '@concave/protocol'
 import {
@@ -57,6 +59,7 @@ export class FunctionHost implements ExecutionHost {
   readonly #env: EnvBundle
   readonly #identity: Identity
   readonly #requestId: string
+  readonly #client: RequestClient
   readonly #deploymentName: string
   readonly #signingKeys: SigningKeys
   readonly #journalIn: string | null
@@ -80,6 +83,7 @@ export class FunctionHost implements ExecutionHost {
     readonly function: TransactionalFunction
     readonly identity: Identity
     readonly requestId: string
+    readonly client: RequestClient
     readonly deploymentName: string
     readonly signingKeys: SigningKeys
     readonly journal: string | null
@@ -92,6 +96,7 @@ export class FunctionHost implements ExecutionHost {
     this.#env = options.env
     this.#identity = options.identity
     this.#requestId = options.requestId
+    this.#client = options.client
     this.#deploymentName = options.deploymentName
     this.#signingKeys = options.signingKeys
     this.#journalIn = options.journal
@@ -262,10 +267,6 @@ export class FunctionHost implements ExecutionHost {
     return this.#signingKeys
   }
 
-  get requestId(): string {
-    return this.#requestId
-  }
-
   /** Of the function that calls. */
   get component(): LoadedComponent {
     return this.#frame.component
@@ -293,6 +294,13 @@ export class FunctionHost implements ExecutionHost {
     this.#observedIdentity = true
     // Components are not told who calls the app (function-runtime.md §6.5).
     return this.component.isApp ? userAttributesOf(this.#identity) : null
+  }
+
+  requestMetadata(): object {
+    this.#observedIdentity = true
+    const scheduledFunctionId = parentJobOf(this.origin) ?? null
+    const authToken = this.component.isApp ? authTokenOf(this.#identity) : null
+    return { ...this.#client, requestId: this.#requestId, scheduledFunctionId, authToken }
   }
 
   async paginate(args: Readonly<Record<string, unknown>>): Promise<string> {
@@ -372,10 +380,7 @@ const syscalls: Readonly<Record<string, Syscall>> = {
   '1.0/getDeploymentMetadata': (host) => JSON.stringify({ name: host.deploymentName, region: null, class: 's256' }),
   '1.0/getRequestMetadata': (host) => {
     if (host.udfType === 'query') throw new CatchableError('Cannot get request metadata in a query')
-    host.observeIdentity()
-    const { requestId } = host
-    const scheduledFunctionId = parentJobOf(host.origin) ?? null
-    return JSON.stringify({ ip: null, userAgent: null, requestId, scheduledFunctionId, authToken: null })
+    return JSON.stringify(host.requestMetadata())
   },
 }
 
@@ -384,7 +389,16 @@ const unsupported: Readonly<Record<string, string>> = {
   '1.0/auditLog': 'log.audit',
 }
 
+/** What only actions have. */
+const ofActions: Readonly<Record<string, string>> = {
+  '1.0/createServiceToken': 'getServiceToken',
+  '1.0/getServiceUrl': 'getServiceUrl',
+}
+
 export function unknownOperation(op: string): CatchableError {
+  const actionName = Object.hasOwn(ofActions, op) ? ofActions[op] : undefined
+  if (actionName !== undefined)
+    return new CatchableError(`${actionName} can only be called while an action is running.`)
   const name = Object.hasOwn(unsupported, op) ? unsupported[op] : undefined
   if (name !== undefined) return new CatchableError(`${name} is not supported by this version of Concave yet.`)
   return new CatchableError(`Unknown async operation ${op}`)

@@ -12,7 +12,7 @@ import {
   WriteConflict,
 } from '@concave/base'
 import { type Database, OutOfRetention, type ReadSet, type Transaction } from '@concave/database'
-import { displayFunctionPath, type Identity, identityKey, parseFunctionPath } from '@concave/protocol'
+import { displayFunctionPath, type Identity, identityKey, noClient, parseFunctionPath } from '@concave/protocol'
 import {
   type ActionExecutor,
   bundleOneOffQuery,
@@ -38,7 +38,7 @@ import { type Caller, type FunctionLog, formatLogLine, identityTypeOf } from '..
 import type { SystemFunctions } from '../system/system-functions.ts'
 import { ActionService } from './action-service.ts'
 import { type Call, callerOf } from './call-origin.ts'
-import { checkArguments, checkResult, hasCommitTs, resolveCommitTs } from './call-values.ts'
+import { checkOuterArguments, checkResult, hasCommitTs, refuseCommitTs, resolveCommitTs } from './call-values.ts'
 import type { CodeRegistry } from './code-registry.ts'
 import { EarlyCall } from './early-call.ts'
 import { FairLane } from './fair-lane.ts'
@@ -491,10 +491,10 @@ export class FunctionService implements SyncBackend {
 
   #openHost(tx: Transaction, resolved: Resolved, call: Call, journal: string | null): FunctionHost {
     const { database, files, deploymentName, signingKeys, clock } = this.#deps
-    const { identity, requestId, origin } = call
+    const { identity, requestId, origin, client = noClient } = call
     const { app, component, env, found } = resolved
     const address = { component, path: call.path }
-    const from = { identity, requestId, deploymentName, journal, signingKeys, clock, origin }
+    const from = { identity, requestId, client, deploymentName, journal, signingKeys, clock, origin }
     return new FunctionHost({ database, files, tx, app, env, address, function: found, ...from })
   }
 
@@ -533,6 +533,7 @@ export class FunctionService implements SyncBackend {
     }
     try {
       const value = checkResult(call.path, found.returns, outcome.resultText, host.tables)
+      if (found.udfType === 'query') refuseCommitTs(call.path, outcome.resultText)
       return { run: { kind: 'success', value, text: outcome.resultText, logLines }, observed }
     } catch (error) {
       if (!(error instanceof FunctionError)) throw error
@@ -552,7 +553,7 @@ export class FunctionService implements SyncBackend {
       componentId: component.id,
       modulePath: call.path.module,
       exportName: call.path.name,
-      argsText: checkArguments(call.path, found.args, call.args, tables),
+      argsText: checkOuterArguments(call.path, found.args, call.args, tables),
       seed: bytesToHex(systemRandom.bytes(32)),
       nowMs: this.#deps.clock.nowMs(),
     }

@@ -1,7 +1,7 @@
 /** Runs HTTP actions: finds the route, reads the caller's identity, keeps the log (sync-and-http.md §3). */
 import { randomBytes } from 'node:crypto'
 import { PlatformError } from '@concave/base'
-import { anonymous, type Identity } from '@concave/protocol'
+import { anonymous, type Identity, type RequestClient } from '@concave/protocol'
 import type { ActionOutcome, HttpActionRequest, HttpExchange, LogLine } from '@concave/runtime'
 import type { LoadedComponent } from '../components/loaded-app.ts'
 import type { Access } from '../access.ts'
@@ -15,6 +15,7 @@ export type HttpCall = {
   /** What routes are compared with: without the query, as the client wrote it. */
   readonly path: string
   readonly authorization: string | undefined
+  readonly client: RequestClient
   readonly exchange: HttpExchange
   /** Status that went out; undefined before. */
   readonly status: () => number | undefined
@@ -87,6 +88,7 @@ export class HttpActionService {
       identity,
       ...(identityError === undefined ? {} : { identityError }),
       requestId,
+      client: call.client,
       deploymentName,
       files,
       functions,

@@ -1,8 +1,8 @@
 import { createDeferred, Internal } from '@concave/base'
 import { outOfMemoryMessage } from '../call.ts'
-import { CatchableError, type LogLine } from '../execution.ts'
+import { CatchableError } from '../execution.ts'
 import { runtimeLimits } from '../limits.ts'
-import { renderError } from '../source-frames.ts'
+import { type RawLogLine, renderError, renderTraces } from '../source-frames.ts'
 import type { Timers } from '../timers.ts'
 import type { ActionAnswer, ActionHost, ActionOutcome, ActionRequest } from './action.ts'
 import type { ActionEnd } from './action-frames.ts'
@@ -216,7 +216,7 @@ export class ActionCall {
   }
 
   #log(logs: string): void {
-    if (logs !== '') this.#host.log(JSON.parse(logs) as readonly LogLine[])
+    if (logs !== '') this.#host.log(renderTraces(JSON.parse(logs) as readonly RawLogLine[], this.request.code))
   }
 }
 

@@ -1,14 +1,14 @@
 /** What a push learns from evaluated modules (function-runtime.md §1.7–1.10). Results are JSON text; errors are thrown. */
 import type { Namespace } from './invoke.ts'
-import { jsonParse, jsonStringify, NativeError, ownKeys } from './primordials.ts'
+import { functionToString, jsonParse, jsonStringify, NativeError, ownKeys, stringSlice } from './primordials.ts'
 
 type Exported = Readonly<Record<string, unknown>>
 type UdfTypeName = 'Query' | 'Mutation' | 'Action'
 
 export type AnalyzedFunction = {
   readonly name: string
-  /** Source positions belong to the host, which has the source map. */
-  readonly pos: null
+  /** How the handler's text begins; the host, which has the source map, finds it by this. */
+  readonly handler: string | null
   readonly udfType: UdfTypeName
   readonly visibility: { readonly kind: 'public' | 'internal' }
   readonly args: string
@@ -48,6 +48,13 @@ function validatorText(
   return text
 }
 
+/** Enough to tell handlers apart. */
+const maxHandlerLength = 2000
+
+function handlerText(handler: unknown): string | null {
+  return typeof handler === 'function' ? stringSlice(functionToString(handler), 0, maxHandlerLength) : null
+}
+
 /** `{functions, reuseContext}`: every export that is a function of exactly one kind and one visibility. */
 export function analyze(namespace: Namespace, modulePath = ''): string {
   const functions: AnalyzedFunction[] = []
@@ -61,7 +68,7 @@ export function analyze(namespace: Namespace, modulePath = ''): string {
     const where = `${modulePath}:${name}`
     functions.push({
       name,
-      pos: null,
+      handler: handlerText(exported['_handler']),
       udfType,
       visibility: { kind: isPublic ? 'public' : 'internal' },
       args: validatorText(exported, 'exportArgs', where, '{"type":"any"}'),
