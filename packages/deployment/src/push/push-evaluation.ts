@@ -6,6 +6,7 @@ import {
   type AnalyzedModule,
   type Analyzer,
   type EnvBundle,
+  lowerModules,
   type ModuleSource,
   prepareModule,
   shiftSourceMap,
@@ -52,7 +53,8 @@ export async function evaluatePush(
 ): Promise<EvaluatedPush> {
   const { appDefinition } = request
   const pushed = await mergeModules(deps.tx, request)
-  const prepared = pushed.map(prepare)
+  const lowered = await lowerModules(pushed)
+  const prepared = lowered.map((module, i) => ({ ...prepare(module), module: pushed[i] as PushedModule }))
   const codeVersion = bytesToHex(systemRandom.bytes(16))
   const importSeed = bytesToHex(systemRandom.bytes(32))
   const importTimeMs = deps.clock.nowMs()
@@ -152,13 +154,12 @@ async function mergeModules(tx: Transaction, request: PushRequest): Promise<read
   return merged.sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
-function prepare(module: PushedModule): { module: PushedModule; source: ModuleSource; reason: string | undefined } {
+function prepare(module: PushedModule): { readonly source: ModuleSource; readonly reason: string | undefined } {
   const prepared = prepareModule(module.source, module.path)
   const { source, verdict, inserted, refused } = prepared
   if (refused !== undefined) throw pushError('InvalidModules', `Failed to analyze ${module.path}: ${refused}`)
   const sourceMap = isText(module.sourceMap) ? shiftMap(module.path, module.sourceMap, inserted) : undefined
   return {
-    module,
     source: { path: module.path, source, sourceMap, reuse: verdict.tier },
     reason: verdict.tier === 'fresh' ? verdict.reason : undefined,
   }

@@ -236,6 +236,19 @@ export function noteCaught(error: unknown): void {
   if (isGraphFrozen() && isFrozenWriteError(error)) noteFrozenWrite()
 }
 
+/** `__concave_watch`: an executor that shows what it throws, which a promise may ignore. */
+export function watchErrors(executor: unknown): unknown {
+  if (typeof executor !== 'function' || !isGraphFrozen()) return executor
+  return (...args: unknown[]): unknown => {
+    try {
+      return reflectApply(executor as () => unknown, undefined, args)
+    } catch (error) {
+      noteCaught(error)
+      throw error
+    }
+  }
+}
+
 function isConvexValueJson(data: unknown): data is string {
   if (typeof data !== 'string') return false
   try {

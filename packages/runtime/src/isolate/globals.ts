@@ -3,14 +3,16 @@ import { installClock } from './clock.ts'
 import { installCodeGuards } from './code-from-strings.ts'
 import { installConsole } from './console.ts'
 import { dynamicImport } from './dynamic-import.ts'
-import { noteCaught } from './errors.ts'
+import { noteCaught, watchErrors } from './errors.ts'
 import { createProxy, installTracking } from './kept-values.ts'
+import { installLoweredAsync } from './lowered-async.ts'
 import { defineHidden, reflectDefineProperty } from './primordials.ts'
 import { installProcess } from './process-env.ts'
+import { installPromiseHooks } from './promise-hooks.ts'
 import { installRandom } from './random.ts'
 import { installSyscalls } from './syscalls.ts'
 import { installAbort } from './web/abort.ts'
-import { installAsyncContext } from './web/async-context.ts'
+import { installAsyncLocalStorage } from './web/async-local-storage.ts'
 import { installBase64 } from './web/base64.ts'
 import { installBlob } from './web/blob.ts'
 import { installCrypto } from './web/crypto.ts'
@@ -42,7 +44,10 @@ export function installGlobals(): void {
   installTracking()
   installCodeGuards()
   reflectDefineProperty(globalThis, '__concave_caught', { value: noteCaught })
+  reflectDefineProperty(globalThis, '__concave_watch', { value: watchErrors })
   reflectDefineProperty(globalThis, '__concave_import', { value: dynamicImport })
+  installPromiseHooks()
+  installLoweredAsync()
   installClock()
   installRandom()
   installConsole()
@@ -68,6 +73,6 @@ function installWebInterfaces(): void {
   installCrypto()
   installPerformance()
   installTimers()
-  installAsyncContext()
+  installAsyncLocalStorage()
   installDeterminism()
 }
