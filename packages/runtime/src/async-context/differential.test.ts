@@ -14,7 +14,9 @@ const { block } = fc.letrec<{ block: string; statement: string; value: string }>
   const wrap = (parts: readonly fc.Arbitrary<unknown>[], make: (...texts: string[]) => string): fc.Arbitrary<string> =>
     fc.tuple(...parts).map((texts) => make(...texts.map(String)))
   return {
-    block: fc.array(tie('statement'), { minLength: 1, maxLength: 5, depthIdentifier: 'block' }).map((all) => all.join('\n')),
+    block: fc
+      .array(tie('statement'), { minLength: 1, maxLength: 5, depthIdentifier: 'block' })
+      .map((all) => all.join('\n')),
     value: fc.oneof(
       { depthIdentifier: 'block', maxDepth: 4 },
       fc.constantFrom('p(0)', 'p(1)', 'p(2)', 'p(3)', 'p(4)', 'null', 't(1)', 't(2)'),
@@ -23,7 +25,10 @@ const { block } = fc.letrec<{ block: string; statement: string; value: string }>
       wrap([storage, inner], (s, body) => `${s}.exit(async () => { ${body} })`),
       wrap([inner, inner], (one, two) => `Promise.all([(async () => { ${one} })(), (async () => { ${two} })()])`),
       wrap([inner, inner], (one, two) => `p(1).then(() => { ${sync(one)} }, () => 0).then(async () => { ${two} })`),
-      wrap([inner, inner], (one, two) => `Promise.reject(1).catch(async () => { ${one} }).finally(async () => { ${two} })`),
+      wrap(
+        [inner, inner],
+        (one, two) => `Promise.reject(1).catch(async () => { ${one} }).finally(async () => { ${two} })`,
+      ),
       wrap([inner], (body) => `(async () => t(3))().then(() => { ${sync(body)} })`),
       wrap([inner], (body) => `Promise.allSettled([t(4), (async () => { ${body}\nthrow 1 })()])`),
       wrap([inner], (body) => `Array.fromAsync([p(1), 2, t(5)], async (x) => { ${body}\nreturn x })`),
@@ -39,10 +44,25 @@ const { block } = fc.letrec<{ block: string; statement: string; value: string }>
       wrap([label], (n) => `{ const r = new AsyncResource("r"); f.push(() => r.runInAsyncScope(l, null, ${n})) }`),
       fc.constant('f.shift()?.()'),
       wrap([label], (n) => `queueMicrotask(() => l(${n}))`),
-      wrap([inner, inner, inner], (one, two, last) => `try { ${one}\nif (n++ % 3 === 0) throw 1\n${two} } catch { l(100) } finally { ${last} }`),
-      wrap([inner, inner, inner], (one, two, body) => `for await (const x of (async function* () { try { ${one}\nyield p(1)\n${two}\nyield 2 } finally { l(101); await 0; l(102) } })()) { ${body}\nif (n++ % 4 === 0) break }`),
-      wrap([inner, inner], (one, two) => `for await (const x of (async function* () { ${one}\nyield* (async function* () { yield 1; ${two}\nyield t(6); return 3 })()\nyield* [4, p(1)] })()) l(103)`),
-      wrap([inner, inner], (one, two) => `{ const g = (async function* () { ${one}\nl(yield 1)\n${two}\nreturn t(7) })(); void g.next(); g.next(5).then(() => { l(104) }); void g.return(p(2)).then(() => { l(105) }); await g.next() }`),
+      wrap(
+        [inner, inner, inner],
+        (one, two, last) => `try { ${one}\nif (n++ % 3 === 0) throw 1\n${two} } catch { l(100) } finally { ${last} }`,
+      ),
+      wrap(
+        [inner, inner, inner],
+        (one, two, body) =>
+          `for await (const x of (async function* () { try { ${one}\nyield p(1)\n${two}\nyield 2 } finally { l(101); await 0; l(102) } })()) { ${body}\nif (n++ % 4 === 0) break }`,
+      ),
+      wrap(
+        [inner, inner],
+        (one, two) =>
+          `for await (const x of (async function* () { ${one}\nyield* (async function* () { yield 1; ${two}\nyield t(6); return 3 })()\nyield* [4, p(1)] })()) l(103)`,
+      ),
+      wrap(
+        [inner, inner],
+        (one, two) =>
+          `{ const g = (async function* () { ${one}\nl(yield 1)\n${two}\nreturn t(7) })(); void g.next(); g.next(5).then(() => { l(104) }); void g.return(p(2)).then(() => { l(105) }); await g.next() }`,
+      ),
       wrap([tie('value')], (value) => `for await (const x of [${value}, 1]) l(106)`),
     ),
   }
@@ -92,6 +112,6 @@ test('lowered programs leave the trace that Node leaves', async () => {
     fc.asyncProperty(block, async (body) => {
       expect(await runLowered(body)).toEqual(await runInNode(body))
     }),
-    { numRuns: Number(process.env['RUNS'] ?? 150) },
+    { numRuns: 80 },
   )
-}, 120_000)
+}, 60_000)

@@ -43,16 +43,14 @@ function inlineMap(sourceMap: string): string {
   return `\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(sourceMap).toString('base64')}\n`
 }
 
-/** esbuild's helpers by their parameters, which survive when a name is taken. */
-const helpers: ReadonlyMap<string, (name: string) => string | undefined> = new Map([
-  [
-    '__this,__arguments,generator',
-    (name) => (name.startsWith('__asyncGenerator') ? '__concave_asyncGenerator' : '__concave_async'),
-  ],
-  ['promise,isYieldStar', () => '__concave_await'],
-  ['obj,it,method', () => '__concave_forAwait'],
-  ['value', (name) => (name.startsWith('__yieldStar') ? '__concave_yieldStar' : undefined)],
-])
+/** Our function for one of esbuild's helpers, which it knows by its parameters: their names survive when its own is taken. */
+function findOwnHelper(name: string, parameters: string): string | undefined {
+  if (parameters === '__this,__arguments,generator')
+    return name.startsWith('__asyncGenerator') ? '__concave_asyncGenerator' : '__concave_async'
+  if (parameters === 'promise,isYieldStar') return '__concave_await'
+  if (parameters === 'obj,it,method') return '__concave_forAwait'
+  return parameters === 'value' && name.startsWith('__yieldStar') ? '__concave_yieldStar' : undefined
+}
 
 function useOwnHelpers({ body }: Program, edits: Edits): void {
   for (const statement of body) {
@@ -60,7 +58,7 @@ function useOwnHelpers({ body }: Program, edits: Edits): void {
     for (const { id, init } of statement.declarations) {
       if (id.type !== 'Identifier' || init == null || !id.name.startsWith('__') || !isFunction(init)) continue
       const parameters = init.params.map((parameter) => (parameter.type === 'Identifier' ? parameter.name : ''))
-      const own = helpers.get(parameters.join())?.(id.name)
+      const own = findOwnHelper(id.name, parameters.join())
       if (own !== undefined) edits.enclose(init.start, init.end, `${own}||(`, ')')
     }
   }
@@ -106,7 +104,11 @@ function passesName({ type }: AnyNode): boolean {
 /** Names that `node` gives to functions right below it. */
 function* listNames(node: AnyNode): Iterable<readonly [AnyNode, string]> {
   if (node.type === 'Program' || node.type === 'BlockStatement') yield* listDeclared(node.body)
-  else if (node.type === 'VariableDeclarator' || node.type === 'AssignmentExpression' || node.type === 'AssignmentPattern') {
+  else if (
+    node.type === 'VariableDeclarator' ||
+    node.type === 'AssignmentExpression' ||
+    node.type === 'AssignmentPattern'
+  ) {
     const [target, value] = node.type === 'VariableDeclarator' ? [node.id, node.init] : [node.left, node.right]
     if (target.type === 'Identifier' && value != null) yield* nameOf(value, target.name)
   } else if (node.type === 'Property' || node.type === 'MethodDefinition' || node.type === 'PropertyDefinition') {
@@ -136,7 +138,8 @@ function* listDeclared(statements: readonly AnyNode[]): Iterable<readonly [AnyNo
 
 /** `name(f, "handler")`, as bundlers keep names; the function they call has any name itself. */
 function findNamed(node: AnyNode): readonly [AnyNode, string] | undefined {
-  if (node.type !== 'CallExpression' || node.callee.type !== 'Identifier' || node.arguments.length !== 2) return undefined
+  if (node.type !== 'CallExpression' || node.callee.type !== 'Identifier' || node.arguments.length !== 2)
+    return undefined
   const [target, name] = node.arguments
   if (target === undefined || name?.type !== 'Literal' || typeof name.value !== 'string') return undefined
   return [target, name.value]

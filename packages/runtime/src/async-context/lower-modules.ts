@@ -57,7 +57,8 @@ function findAffected(
   for (const entry of graph.keys()) {
     const reached = new Set([entry])
     for (const path of reached) for (const imported of graph.get(path) ?? []) reached.add(imported)
-    if (!reached.isDisjointFrom(using)) for (const path of reached) if (graph.get(path) !== undefined) affected.add(path)
+    if (!reached.isDisjointFrom(using))
+      for (const path of reached) if (graph.get(path) !== undefined) affected.add(path)
   }
   return affected
 }

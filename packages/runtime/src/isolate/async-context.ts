@@ -74,6 +74,7 @@ export function carryThenable(value: unknown, builtInThen: unknown): unknown {
   if (typeof then !== 'function' || then === builtInThen) return value
   const context = current
   return {
+    // oxlint-disable-next-line unicorn/no-thenable -- a promise is resolved with it
     then: (...handlers: unknown[]) => runInContext(context, then as Task, value, handlers),
   }
 }

@@ -28,6 +28,7 @@ import { installStructuredClone } from './web/structured-clone.ts'
 import { installTextEncoding } from './web/text-encoding.ts'
 import { installTimers } from './web/timers.ts'
 import { installUrl } from './web/url.ts'
+import { installUrlPattern } from './web/url-pattern.ts'
 
 /** Legacy statics of `RegExp` (`RegExp.$1`, …) remember the last match: state that would outlive a call. */
 function removeRegExpStatics(): void {
@@ -68,6 +69,7 @@ function installWebInterfaces(): void {
   installFormData()
   installHeaders()
   installUrl()
+  installUrlPattern()
   installFetch()
   installStructuredClone()
   installCrypto()

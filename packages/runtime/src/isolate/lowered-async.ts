@@ -259,14 +259,18 @@ class LoweredAsyncGenerator {
   }
 }
 
+/** Its position is where no freezing reaches. */
+function noteHiddenState(what: string): void {
+  if (state.phase === 'import') markStateful(`${what} was made while the module was imported`)
+}
+
 /** `__concave_asyncGenerator`: calls an async generator function. */
 export function createAsyncGenerator(
   self: unknown,
   args: ArrayLike<unknown> | null | undefined,
   lowered: Lowered,
 ): object {
-  // It holds its place in the text, which no freezing reaches.
-  if (state.phase === 'import') markStateful('an async generator was made while the module was imported')
+  noteHiddenState('an async generator')
   return new LoweredAsyncGenerator(start(lowered, self, args))
 }
 
@@ -279,6 +283,7 @@ type AnyIterable = Partial<Record<symbol, () => AnyIterator>>
 
 /** `__concave_forAwait`: an iterator whose results can be awaited (ECMA-262 GetIterator). */
 export function openAsyncIterator(iterable: AnyIterable): AnyIterator {
+  noteHiddenState('an iterator')
   const open = iterable[Symbol.asyncIterator]
   if (open !== undefined && open !== null) return reflectApply(open, iterable, []) as AnyIterator
   return awaitValues((iterable as Record<symbol, () => AnyIterator>)[Symbol.iterator]!())
@@ -351,6 +356,8 @@ export function delegateTo(iterable: AnyIterable): object {
 export function installLoweredAsync(): void {
   reflectSetPrototypeOf(LoweredAsyncGenerator.prototype, asyncIteratorPrototype)
   defineHidden(LoweredAsyncGenerator.prototype, Symbol.toStringTag, 'AsyncGenerator')
+  // Stacks are read by this name.
+  reflectDefineProperty(runAsync, 'name', { value: '__concave_async' })
   reflectDefineProperty(globalThis, '__concave_async', { value: runAsync })
   reflectDefineProperty(globalThis, '__concave_asyncGenerator', { value: createAsyncGenerator })
   reflectDefineProperty(globalThis, '__concave_await', { value: Await })

@@ -29,6 +29,7 @@ function noteReason(handler: unknown): unknown {
 }
 
 const methods = {
+  // oxlint-disable-next-line unicorn/no-thenable -- the methods of promises
   then(this: unknown, onFulfilled: unknown, onRejected: unknown): Promise<unknown> {
     if (areContextsUsed())
       return reflectApply(nativeThen, this, [carryHandler(onFulfilled), carryHandler(onRejected)]) as Promise<unknown>
@@ -50,7 +51,8 @@ function replaceFromAsync(): void {
   if (native === undefined) return
   const replacement = {
     fromAsync(this: unknown, items: unknown, map?: unknown, self?: unknown): Promise<unknown> {
-      if (!areContextsUsed() || this !== Array) return reflectApply(native, this, [items, map, self]) as Promise<unknown>
+      if (!areContextsUsed() || this !== Array)
+        return reflectApply(native, this, [items, map, self]) as Promise<unknown>
       return runAsync(undefined, [items, map, self], collect)
     },
   }

@@ -714,10 +714,17 @@ const programs: readonly (readonly [title: string, outcome: Outcome, source: str
   [
     'suspended lowered generator',
     'refused',
-    'const make = () => { const g = __generator(null, null, function* () { let seen; for (;;) seen = yield seen }); return (user) => g.next(user).then(({ value }) => value) }; export const run = make()'.replace(
-      '__generator',
-      'globalThis["__concave_" + "asyncGenerator"]',
-    ),
+    'const make = () => { const g = __concave_asyncGenerator(null, null, function* () { let seen; for (;;) seen = yield seen }); return (user) => g.next(user).then(({ value }) => value) }; export const run = make()',
+  ],
+  [
+    'position of a lowered loop',
+    'refused',
+    'const make = () => { const i = __concave_forAwait([1, 2, 3]); return () => i.next().then(({ value }) => value) }; export const run = make()',
+  ],
+  [
+    'suspended lowered function',
+    'refused',
+    'const make = () => { let wake; __concave_async(null, null, function* () { let n = 0; for (;;) n += yield { then: (resolve) => { wake = resolve; wake.n = n } } }); return (user) => { const { n } = wake; wake(1); return n } }; export const run = make()',
   ],
   [
     'WeakRef',

@@ -12,6 +12,15 @@ import { withoutParentheses } from './syntax.ts'
 /** Prefix of every name that the rewrite inserts. */
 const reservedPrefix = '__concave'
 
+/** What lowered modules call (../async-context/lower-module.ts). These keep nothing that was not made during import. */
+const loweringNames: ReadonlySet<string> = new Set([
+  '__concave_async',
+  '__concave_asyncGenerator',
+  '__concave_await',
+  '__concave_forAwait',
+  '__concave_yieldStar',
+])
+
 /** Objects whose content no freezing stops. The value names them in a reason. */
 const mutableClasses: ReadonlySet<string> = new Set([
   'Map',
@@ -93,7 +102,8 @@ function checkContextClass(name: string | undefined, start: number, findings: Fi
 }
 
 function checkReserved(name: string, start: number, findings: Findings): void {
-  if (name.startsWith(reservedPrefix)) findings.fresh(start, `the name \`${name}\` is reserved.`)
+  if (name.startsWith(reservedPrefix) && !loweringNames.has(name))
+    findings.fresh(start, `the name \`${name}\` is reserved.`)
 }
 
 /**

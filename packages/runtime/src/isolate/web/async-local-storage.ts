@@ -1,11 +1,6 @@
+/* oxlint-disable typescript/no-base-to-string -- names are converted by ToString */
 /** `AsyncLocalStorage` and `AsyncResource` as Node 24 has them (https://nodejs.org/api/async_context.html). */
-import {
-  type AsyncContext,
-  currentContext,
-  enterContext,
-  runInContext,
-  startUsingContexts,
-} from '../async-context.ts'
+import { type AsyncContext, currentContext, enterContext, runInContext, startUsingContexts } from '../async-context.ts'
 import { NativeTypeError, reflectApply, reflectDefineProperty } from '../primordials.ts'
 import { defineInterface } from './interface.ts'
 
