@@ -22,6 +22,7 @@ import { installEvents } from './web/events.ts'
 import { installFetch } from './web/fetch.ts'
 import { installFormData } from './web/form-data.ts'
 import { installHeaders } from './web/headers.ts'
+import { installMessages } from './web/messages.ts'
 import { installPerformance } from './web/performance.ts'
 import { installStreams } from './web/streams.ts'
 import { installStructuredClone } from './web/structured-clone.ts'
@@ -70,6 +71,7 @@ function installWebInterfaces(): void {
   installHeaders()
   installUrl()
   installUrlPattern()
+  installMessages()
   installFetch()
   installStructuredClone()
   installCrypto()
