@@ -7,6 +7,7 @@ type FixtureName =
   | 'auth'
   | 'clockwork'
   | 'components'
+  | 'contexts'
   | 'files'
   | 'hostile'
   | 'newest'

@@ -29,5 +29,7 @@ export { runtimeLimits } from './limits.ts'
 export { Patience } from './patience.ts'
 /** Push-time check and rewrite for context reuse: `prepareModule(source, path)`. */
 export { prepareModule, type PreparedModule } from './stateless/prepare-module.ts'
+/** Before `prepareModule`: `lowerModules(modules)`, so that `AsyncLocalStorage` survives `await` where it is used. */
+export { lowerModules } from './async-context/lower-modules.ts'
 /** `shiftSourceMap(map, prepared.inserted)`: the map of a prepared module, whose columns moved. */
 export { shiftSourceMap } from './stateless/source-map.ts'

@@ -7,6 +7,7 @@ import {
   type Analyzer,
   type AnalyzeOutcome,
   type EnvBundle,
+  lowerModules,
   type ModuleSource,
   prepareModule,
   shiftSourceMap,
@@ -127,7 +128,8 @@ async function evaluateDefinition(
   },
   deps: Evaluation & { readonly mountable: ReadonlyMap<string, string> },
 ): Promise<{ readonly evaluated: EvaluatedDefinition; readonly outcome: AnalyzeOutcome }> {
-  const prepared = pushed.functions.map(prepare)
+  const lowered = await lowerModules(pushed.functions)
+  const prepared = lowered.map((module, i) => ({ ...prepare(module), module: pushed.functions[i] as PushedModule }))
   const codeVersion = bytesToHex(systemRandom.bytes(16))
   const importSeed = bytesToHex(systemRandom.bytes(32))
   const importTimeMs = deps.clock.nowMs()
@@ -223,13 +225,12 @@ function checkModules(pushed: readonly PushedModule[]): readonly PushedModule[] 
   return pushed.toSorted((a, b) => (a.path < b.path ? -1 : 1))
 }
 
-function prepare(module: PushedModule): { module: PushedModule; source: ModuleSource; reason: string | undefined } {
+function prepare(module: PushedModule): { readonly source: ModuleSource; readonly reason: string | undefined } {
   const prepared = prepareModule(module.source, module.path)
   const { source, verdict, inserted, refused } = prepared
   if (refused !== undefined) throw pushError('InvalidModules', `Failed to analyze ${module.path}: ${refused}`)
   const sourceMap = isText(module.sourceMap) ? shiftMap(module.path, module.sourceMap, inserted) : undefined
   return {
-    module,
     source: { path: module.path, source, sourceMap, reuse: verdict.tier },
     reason: verdict.tier === 'fresh' ? verdict.reason : undefined,
   }

@@ -360,7 +360,7 @@ describe('errors', () => {
 
 describe('globals', () => {
   const present =
-    'console URL URLSearchParams Headers Request Response Blob File FormData fetch Event EventTarget AbortController AbortSignal DOMException structuredClone atob btoa TextEncoder TextDecoder TextEncoderStream TextDecoderStream ReadableStream ReadableStreamDefaultReader ReadableStreamBYOBReader WritableStream WritableStreamDefaultWriter TransformStream crypto Crypto SubtleCrypto CryptoKey performance Performance PerformanceEntry PerformanceMark PerformanceMeasure setTimeout setInterval clearTimeout clearInterval AsyncLocalStorage AsyncResource process self Convex WebAssembly SharedArrayBuffer Intl WeakRef FinalizationRegistry'
+    'console URL URLSearchParams URLPattern Headers Request Response Blob File FormData fetch Event EventTarget AbortController AbortSignal DOMException structuredClone atob btoa TextEncoder TextDecoder TextEncoderStream TextDecoderStream ReadableStream ReadableStreamDefaultReader ReadableStreamBYOBReader WritableStream WritableStreamDefaultWriter TransformStream crypto Crypto SubtleCrypto CryptoKey performance Performance PerformanceEntry PerformanceMark PerformanceMeasure setTimeout setInterval clearTimeout clearInterval AsyncLocalStorage AsyncResource process self Convex WebAssembly SharedArrayBuffer Intl WeakRef FinalizationRegistry'
   const absent =
     'window navigator document Buffer global require module setImmediate XMLHttpRequest WebSocket MessageChannel CompressionStream BroadcastChannel Worker __concave Temporal'
 

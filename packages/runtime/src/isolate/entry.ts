@@ -4,6 +4,7 @@
  * run once, while the V8 snapshot is made; every context starts as a copy of what it leaves.
  */
 import * as analysis from './analysis.ts'
+import { resetContext } from './async-context.ts'
 import { resetConsole, takeLogLines } from './console.ts'
 import { describe, describeError, resetErrors } from './errors.ts'
 import {
@@ -43,6 +44,7 @@ function startPhase(phase: 'import' | UdfType, options: ImportOptions | CallOpti
   enterPhase(phase, options.seed, options.nowMs, options.env)
   resetConsole()
   resetErrors()
+  resetContext()
   if (isGraphFrozen()) resetFrozenGraph()
 }
 

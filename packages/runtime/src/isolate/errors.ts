@@ -3,6 +3,7 @@
  * Errors as the host reports them (function-runtime.md §1.11): V8's structured frames are kept when a stack is formatted,
  * so that the host can map them through source maps; the text of a thrown value is built here.
  */
+import { areContextsUsed } from './async-context.ts'
 import { state } from './execution-state.ts'
 import { isGraphFrozen, noteFrozenWrite } from './frozen-state.ts'
 import { frozenWriteMessages } from './frozen-write-messages.ts'
@@ -13,6 +14,8 @@ import {
   isArray,
   jsonParse,
   jsonStringify,
+  max,
+  min,
   NativeError,
   NativeString,
   NativeTypeError,
@@ -90,6 +93,8 @@ const nativeObjectToString = Object.prototype.toString
 const nativeErrorToString = Error.prototype.toString
 const maxMessageCodeUnits = 65_536
 const stackTraceLimit = 10
+/** Each call of a lowered function takes four frames. */
+const loweredStackTraceLimit = 40
 // Created on first use: a V8 snapshot should not have to carry it.
 let framesOf: WeakMap<object, readonly Frame[]> | undefined
 
@@ -112,12 +117,31 @@ function frameOf(site: CallSite): Frame {
   }
 }
 
-/** V8 calls this when `error.stack` is read first. Returns the text V8 would give. */
-function prepareStackTrace(error: object, sites: readonly CallSite[]): string {
-  const frames: Frame[] = []
-  let text = headerOf(error)
+/**
+ * A lowered function's call stands in the stack as its generator, which has its name, two functions that resume it,
+ * `__concave_async`, and the function itself. The first of these remains.
+ */
+function leaveOutLowering(sites: readonly CallSite[]): readonly CallSite[] {
+  if (!areContextsUsed()) return sites
+  const kept: CallSite[] = []
   for (let i = 0; i < sites.length; i++) {
     const site = sites[i] as CallSite
+    if (site.getFunctionName() === '__concave_async') {
+      kept.length = max(0, kept.length - 2)
+      i += 1
+    } else kept[kept.length] = site
+  }
+  kept.length = min(kept.length, stackTraceLimit)
+  return kept
+}
+
+/** V8 calls this when `error.stack` is read first. Returns the text V8 would give. */
+function prepareStackTrace(error: object, sites: readonly CallSite[]): string {
+  const kept = leaveOutLowering(sites)
+  const frames: Frame[] = []
+  let text = headerOf(error)
+  for (let i = 0; i < kept.length; i++) {
+    const site = kept[i] as CallSite
     frames[i] = frameOf(site)
     text += `\n    at ${site.toString()}`
   }
@@ -139,7 +163,7 @@ function headerOf(error: unknown): string {
  * NOTE: never while the V8 snapshot is made: V8 adds `stackTraceLimit` to every new context and aborts if it is there.
  */
 export function resetErrors(): void {
-  nativeError.stackTraceLimit = stackTraceLimit
+  nativeError.stackTraceLimit = areContextsUsed() ? loweredStackTraceLimit : stackTraceLimit
   if (hasOwn(nativeError, 'prepareStackTrace')) nativeError.prepareStackTrace = prepareStackTrace
   else defineHidden(nativeError, 'prepareStackTrace', prepareStackTrace)
 }
@@ -234,6 +258,19 @@ export function isFrozenWriteError(thrown: unknown): boolean {
 /** `__concave_caught`: user code is about to handle `error`, which the write of something frozen may have thrown. */
 export function noteCaught(error: unknown): void {
   if (isGraphFrozen() && isFrozenWriteError(error)) noteFrozenWrite()
+}
+
+/** `__concave_watch`: an executor that shows what it throws, which a promise may ignore. */
+export function watchErrors(executor: unknown): unknown {
+  if (typeof executor !== 'function' || !isGraphFrozen()) return executor
+  return (...args: unknown[]): unknown => {
+    try {
+      return reflectApply(executor as () => unknown, undefined, args)
+    } catch (error) {
+      noteCaught(error)
+      throw error
+    }
+  }
 }
 
 function isConvexValueJson(data: unknown): data is string {

@@ -81,7 +81,6 @@ describe('freeze accepts', () => {
     'export const api = new Proxy({}, { get: (_, name) => new Proxy({ name }, {}) })',
     'export const codec = [new TextEncoder(), new TextDecoder(), new URL("https://a/b"), new Headers(), new Date(0)]',
     'export const format = [new Intl.NumberFormat("en"), new Intl.DateTimeFormat("en"), new Intl.Collator("en"), new Intl.Segmenter("en")]',
-    'export const storage = new AsyncLocalStorage()',
     'Array.prototype.own = function () {}; Map.prototype.toJSON = () => 1; Date.prototype.toJSON = () => 2',
     'export const bound = [Math.max.bind(null, 1), (() => {}).bind()]; Reflect.construct(Boolean, [], function () {})',
     'export const cyclic = { toString() { return "" } }; cyclic.self = cyclic',

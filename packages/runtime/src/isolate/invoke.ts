@@ -1,7 +1,8 @@
 /** Runs one exported function of a module namespace and reports how it settled. */
+import { runInContext } from './async-context.ts'
 import { describe, describePlatformError, type ErrorDescription } from './errors.ts'
 import { state } from './execution-state.ts'
-import { jsonStringify, promiseResolve, promiseThen, reflectApply } from './primordials.ts'
+import { jsonStringify, promiseResolve, promiseThen } from './primordials.ts'
 
 export type Namespace = Readonly<Record<string, unknown>>
 export type InvokeMethod = 'invokeQuery' | 'invokeMutation'
@@ -34,7 +35,7 @@ export function invoke(
       fail(describePlatformError(found))
       return
     }
-    const running = promiseResolve(reflectApply(found[method] as () => unknown, found, [argsText]))
+    const running = promiseResolve(runInContext(undefined, found[method] as () => unknown, found, [argsText]))
     void promiseThen(
       running,
       (result) => {

@@ -683,23 +683,48 @@ const programs: readonly (readonly [title: string, outcome: Outcome, source: str
   ],
   [
     'task bound by AsyncLocalStorage',
-    'flagged',
+    'fresh',
     'const make = () => AsyncLocalStorage.bind(function f(user) { const g = f; return g.user ??= user }); export const run = make()',
   ],
   [
     'task bound by AsyncResource',
-    'flagged',
+    'fresh',
     'const make = () => new AsyncResource("x").bind(function f(user) { const g = f; return g.user ??= user }); export const run = make()',
   ],
   [
     'store of AsyncLocalStorage',
-    'flagged',
+    'fresh',
     'const make = () => { const s = new AsyncLocalStorage(); return s.run({}, () => { const get = AsyncLocalStorage.snapshot(); return (user) => get(() => s.getStore().user ??= user) }) }; export const run = make()',
   ],
   [
     'entered store',
-    'same',
+    'fresh',
     'const make = () => { const s = new AsyncLocalStorage(); return (user) => { const seen = s.getStore(); s.enterWith(user); return seen } }; export const run = make()',
+  ],
+  [
+    'storage by another name',
+    'refused',
+    'const make = () => { const s = new globalThis[["Async", "LocalStorage"].join("")](); return (user) => { const seen = s.getStore(); s.enterWith(user); return seen } }; export const run = make()',
+  ],
+  [
+    'storage by another name in a call',
+    'flagged',
+    'export const run = (user) => { const s = new globalThis[["Async", "LocalStorage"].join("")](); s.enterWith(user) }',
+  ],
+  [
+    'suspended lowered generator',
+    'refused',
+    'const make = () => { const g = __concave_asyncGenerator(null, null, function* () { let seen; for (;;) seen = yield seen }); return (user) => g.next(user).then(({ value }) => value) }; export const run = make()',
+  ],
+  [
+    'position of a lowered loop',
+    'refused',
+    'const make = () => { const i = __concave_forAwait([1, 2, 3]); return () => i.next().then(({ value }) => value) }; export const run = make()',
+  ],
+  [
+    'suspended lowered function',
+    'refused',
+    'const make = () => { let wake; __concave_async(null, null, function* () { let n = 0; for (;;) n += yield { then: (resolve) => { wake = resolve; wake.n = n } } }); return (user) => { const { n } = wake; wake(1); return n } }; export const run = make()',
   ],
   [
     'WeakRef',
@@ -907,6 +932,22 @@ const programs: readonly (readonly [title: string, outcome: Outcome, source: str
     'flagged',
     'const o = [], at = (x) => x; export const run = async (user) => { try { await (async () => at(o).push(user))() } catch { } return "caught" }',
   ],
+  ...[
+    ['a handler', 'Promise.resolve().then(() => write(user)).catch(() => "caught")'],
+    ['the second handler of then', '(async () => write(user))().then(null, () => "caught")'],
+    ['allSettled', 'Promise.allSettled([(async () => write(user))()]).then(() => "caught")'],
+    ['any', 'Promise.any([(async () => write(user))(), 1])'],
+    ['race', 'Promise.race([1, (async () => write(user))()])'],
+    ['a promise that is resolved already', 'new Promise((resolve) => { resolve("caught"); write(user) })'],
+    ['a promise with an executor of its own', 'new Promise(executor(user))'],
+  ].map(
+    ([title, expression]) =>
+      [
+        `write caught by ${title}`,
+        'flagged',
+        `const o = {}, at = (x) => x, write = (user) => { at(o).user = user }, executor = (user) => (resolve) => { resolve(1); write(user) }; export const run = (user) => ${expression}`,
+      ] as const,
+  ),
   [
     'caught error of the code itself',
     'same',

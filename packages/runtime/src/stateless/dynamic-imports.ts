@@ -1,6 +1,6 @@
 import type { AnyNode, Program } from 'acorn'
 import type { Edits } from './edits.ts'
-import { childNodes } from './syntax.ts'
+import { childNodes, withoutParentheses } from './syntax.ts'
 
 /**
  * Makes `import(x)` a call of the isolate's own `__concave_import`, which isolates need because theirs does nothing. Only
@@ -16,4 +16,17 @@ export function rewriteDynamicImports(program: Program, source: string, path: st
     if (open > node.source.start || source.slice(node.start, open).includes('*/')) continue
     edits.enclose(node.start, open, `__concave_import(${JSON.stringify(path)},/*`, '*/')
   }
+}
+
+/** Specifiers of `import()`, as far as they are constants. */
+export function listDynamicImports(program: Program): string[] {
+  const specifiers: string[] = []
+  const pending: AnyNode[] = [program]
+  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+    pending.push(...childNodes(node))
+    if (node.type !== 'ImportExpression') continue
+    const source = withoutParentheses(node.source)
+    if (source.type === 'Literal' && typeof source.value === 'string') specifiers.push(source.value)
+  }
+  return specifiers
 }

@@ -37,9 +37,9 @@
  * h. A context whose call was terminated is not used again.
  *
  * Semantics that differ: functions' source text, and the error of a write to something frozen, which would succeed in a
- * fresh context. The isolate sees it if nobody catches it, if a `try` statement does (caught-errors.ts) or if our own
- * guards throw it; a handler given to `then` or `catch`, and `Promise.allSettled`, hide it. Code made from strings during
- * a call is sloppy: there such a write is ignored in silence.
+ * fresh context. The isolate sees it if nobody catches it, if a `try` statement or an executor throws it (caught-errors.ts),
+ * if a handler of rejections gets it (`then` is ours) or if our own guards throw it. Hidden is what a thenable's `then`
+ * throws after it has resolved. Code made from strings during a call is sloppy: there such a write is ignored in silence.
  */
 /* oxlint-disable typescript/switch-exhaustiveness-check -- syntax trees have some seventy kinds of nodes; `default` treats those that need nothing special */
 import type { AnyNode, Program } from 'acorn'
@@ -100,12 +100,13 @@ export function prepareModule(source: string, path: string): PreparedModule {
   const reason = findings.freshReason()
   if (reason !== undefined) return { ...asItIs, verdict: { tier: 'fresh', reason } }
   placeInsertions(analysis, findings, insertions, edits)
-  showCaughtErrors(program, edits)
+  showCaughtErrors(analysis, edits)
   const { text, inserted } = edits.apply(source)
   return { source: text, verdict: { tier: 'stateless' }, inserted, imports, refused }
 }
 
-function listImports({ body }: Program): string[] {
+/** Specifiers of static imports and re-exports. */
+export function listImports({ body }: Program): string[] {
   const specifiers = body.flatMap((statement) => {
     switch (statement.type) {
       case 'ImportDeclaration':

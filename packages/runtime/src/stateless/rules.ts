@@ -12,6 +12,15 @@ import { withoutParentheses } from './syntax.ts'
 /** Prefix of every name that the rewrite inserts. */
 const reservedPrefix = '__concave'
 
+/** What lowered modules call (../async-context/lower-module.ts). These keep nothing that was not made during import. */
+const loweringNames: ReadonlySet<string> = new Set([
+  '__concave_async',
+  '__concave_asyncGenerator',
+  '__concave_await',
+  '__concave_forAwait',
+  '__concave_yieldStar',
+])
+
 /** Objects whose content no freezing stops. The value names them in a reason. */
 const mutableClasses: ReadonlySet<string> = new Set([
   'Map',
@@ -40,7 +49,6 @@ const mutableClasses: ReadonlySet<string> = new Set([
   'Error',
   'TypeError',
   'RangeError',
-  'AsyncLocalStorage',
   'Headers',
   'Request',
   'Response',
@@ -55,6 +63,8 @@ const mutableClasses: ReadonlySet<string> = new Set([
   'WritableStream',
   'TransformStream',
 ])
+
+const contextClasses: ReadonlySet<string> = new Set(['AsyncLocalStorage', 'AsyncResource'])
 
 /** Those filled by their constructor are mostly constant; the isolate guards the others' methods too, but they are made to change. */
 const collections: ReadonlySet<string> = new Set(['Map', 'Set'])
@@ -85,8 +95,15 @@ function checkMemberWrite({ node, scope }: MemberWrite, { moduleScope }: Analysi
   findings.fresh(node.start, `a function changes \`${root.name}\`, which belongs to the module.`)
 }
 
+/** A context may be held by promises and bound functions, which outlive the call that made it. */
+function checkContextClass(name: string | undefined, start: number, findings: Findings): void {
+  if (name === undefined || !contextClasses.has(name)) return
+  findings.fresh(start, `the module uses \`${name}\`.`)
+}
+
 function checkReserved(name: string, start: number, findings: Findings): void {
-  if (name.startsWith(reservedPrefix)) findings.fresh(start, `the name \`${name}\` is reserved.`)
+  if (name.startsWith(reservedPrefix) && !loweringNames.has(name))
+    findings.fresh(start, `the name \`${name}\` is reserved.`)
 }
 
 /**
@@ -97,6 +114,7 @@ function checkGlobal(reference: Reference, findings: Findings, edits: Edits): vo
   const { node, parent, scope } = reference
   const { name, start } = node
   checkReserved(name, start, findings)
+  checkContextClass(name, start, findings)
   if (name === 'eval' && parent?.type === 'CallExpression' && parent.callee === node) {
     findings.fresh(start, 'the module calls `eval`.')
   } else if (name === 'eval' || name === 'Function') {
@@ -144,6 +162,7 @@ function keepArguments(args: readonly (Expression | SpreadElement)[], edits: Edi
 /** A bound function hides its target, its `this` and its arguments. */
 function checkAccess({ node, parent, unit }: Access, findings: Findings, edits: Edits): void {
   const name = propertyName(node)
+  checkContextClass(name, node.start, findings)
   if (name === 'Proxy' || name === 'eval') {
     findings.duringImport(unit, node.start, `\`${name}\` is reached as a property during import.`)
     return

@@ -1,6 +1,6 @@
 /** Bodies on their way to and from the host, one piece at a time in each direction. */
-import { toBytes } from './body.ts'
-import { bytesToText, textToBytes } from './byte-text.ts'
+import { bytesToText, textToBytes } from '../byte-text.ts'
+import { toBytes } from './streams/read-all.ts'
 import { notify, request } from './operations.ts'
 import { ReadableStream, ReadableStreamDefaultReader } from './streams/readable-stream.ts'
 
@@ -25,8 +25,8 @@ export function openByteSource(streamId: string, onOpen?: (fail: (reason: unknow
 }
 
 /** Gives the host all of `stream` as `streamId`. Rejects if either side fails; the other one is told. */
-export async function sendBody(streamId: string, stream: ReadableStream): Promise<void> {
-  const reader = new ReadableStreamDefaultReader(stream)
+export async function sendBody(streamId: string, stream: object): Promise<void> {
+  const reader = new ReadableStreamDefaultReader(stream as ReadableStream)
   const args = JSON.stringify({ streamId })
   try {
     for (;;) {

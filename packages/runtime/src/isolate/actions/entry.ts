@@ -3,6 +3,7 @@
  * network replaced by those of this folder (see `actionModules` in `../bundle.ts`). Leaves the hidden global `__runner`.
  */
 import '../entry.ts'
+import { runInContext } from '../async-context.ts'
 import { addLine, takeLogLines } from '../console.ts'
 import { describe, describePlatformError, type ErrorDescription } from '../errors.ts'
 import type { Concave } from '../entry.ts'
@@ -59,12 +60,13 @@ const runner = {
   /** `kind`: `action`, with the argument array; or `http`, with the request's head and its routed path. */
   start: (kind: string, name: string, text: string, seed: string, nowMs: number) => {
     concave.beginCall({ udfType: 'action', seed, nowMs })
-    watch(kind === 'http' ? runHttpAction(entry, text, name) : runAction(name, text))
+    const run = (): Promise<string> => (kind === 'http' ? runHttpAction(entry, text, name) : runAction(name, text))
+    watch(runInContext(undefined, run, undefined, []) as Promise<string>)
   },
   deliver: settle,
   deliverModule: settleModule,
   wake: runDueTimer,
-  abortRequest,
+  abortRequest: () => runInContext(undefined, abortRequest, undefined, []),
   /**
    * What is to be told after a turn: `0` resolved, `1` rejected, `2` neither; operations under way, a comma, milliseconds
    * until the next timer or -1; a line break, log lines as JSON or nothing, a line break, the result or the error.

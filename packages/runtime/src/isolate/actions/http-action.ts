@@ -1,8 +1,8 @@
 /** Runs one HTTP action: the module's router, the head of its response, then the body. */
 import type { Namespace } from '../invoke.ts'
+import { takeResponseBody } from '../web/messages.ts'
 import { encodeUtf8 } from '../web/text-encoding.ts'
 import { sendAllBytes, sendBody } from './body-transfer.ts'
-import { takeResponseBody } from './fetch.ts'
 import { takeResponse } from './http-messages.ts'
 import { request } from './operations.ts'
 

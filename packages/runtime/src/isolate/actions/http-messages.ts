@@ -1,7 +1,7 @@
 /** The two synchronous operations of the server library's router (function-runtime.md §1.8). */
 import { AbortController } from '../web/abort.ts'
+import { Request, Response } from '../web/messages.ts'
 import { openByteSource } from './body-transfer.ts'
-import { Request, Response } from './fetch.ts'
 
 type ConvexRequest = {
   readonly headerPairs: readonly (readonly [string, string])[]

@@ -1,6 +1,6 @@
 /** `Convex.jsSyscall`: operations that take and give objects of the isolate (function-runtime.md §2.8). */
 import { Blob, bytesOf } from '../web/blob.ts'
-import { bytesToText, textToBytes } from './byte-text.ts'
+import { bytesToText, textToBytes } from '../byte-text.ts'
 import { requestFromConvexJson, responseToConvexJson } from './http-messages.ts'
 import { request } from './operations.ts'
 

@@ -4,7 +4,7 @@ import { DOMException } from '../web/dom-exception.ts'
 import { btoa } from '../web/base64.ts'
 import { copyBytes } from '../web/interface.ts'
 import { decodeUtf8 } from '../web/text-encoding.ts'
-import { bytesToText, textToBytes } from './byte-text.ts'
+import { bytesToText, textToBytes } from '../byte-text.ts'
 import { CryptoKey, type KeyType } from './crypto-key.ts'
 import { askAtOnce } from './operations.ts'
 

@@ -2,7 +2,7 @@
 import { fillRandom } from '../random.ts'
 import { atob } from '../web/base64.ts'
 import { copyBytes } from '../web/interface.ts'
-import { textToBytes } from './byte-text.ts'
+import { textToBytes } from '../byte-text.ts'
 import { createKey, type CryptoKey, type KeyAlgorithm, keyBytes, type KeyType } from './crypto-key.ts'
 import {
   type Algorithm,

@@ -1,4 +1,5 @@
 /** Timers of actions. The host wakes the action when the first is due; each callback runs in a turn of its own. */
+import { carry, runInContext } from '../async-context.ts'
 import { notAllowedError, state } from '../execution-state.ts'
 import { NativeTypeError, promiseResolve, promiseThen, realNow } from '../primordials.ts'
 import { defineFunction } from '../web/interface.ts'
@@ -53,7 +54,7 @@ function remove(id: unknown): void {
 /** For web interfaces that need one. */
 export function startTimer(callback: () => void, delayMs: unknown): void {
   if (state.phase !== 'action') throw notAllowedError('setTimeout')
-  add(callback, delayMs, false)
+  add(carry(callback), delayMs, false)
 }
 
 /** Milliseconds until the first timer is due, 0 if one is; -1 without timers. */
@@ -72,14 +73,15 @@ export function runDueTimer(): void {
     first.dueMs = realNow() + first.intervalMs
     enqueue(first)
   }
-  first.callback()
+  runInContext(undefined, first.callback, undefined, [])
 }
 
 function defineTimer(name: 'setTimeout' | 'setInterval'): void {
   defineFunction(name, (callback: unknown, delay?: unknown, ...args: unknown[]): number => {
     if (state.phase !== 'action') throw notAllowedError(name)
     if (typeof callback !== 'function') throw new NativeTypeError('The callback provided is not a function')
-    return add(() => Reflect.apply(callback, undefined, args), delay, name === 'setInterval')
+    const task = carry(() => Reflect.apply(callback, undefined, args) as unknown)
+    return add(task, delay, name === 'setInterval')
   })
 }
 
@@ -90,6 +92,7 @@ export function installTimers(): void {
   defineFunction('clearInterval', (id?: unknown) => remove(id))
   defineFunction('queueMicrotask', (callback: () => unknown) => {
     if (typeof callback !== 'function') throw new NativeTypeError('The callback provided is not a function')
-    void promiseThen(promiseResolve(undefined), () => callback())
+    const task = carry(callback)
+    void promiseThen(promiseResolve(undefined), () => task())
   })
 }

@@ -18,8 +18,16 @@ function toValue(value: unknown): string {
   return text
 }
 
+/** Makes headers refuse every change: those of a response that was received (WHATWG Fetch §5.1, guard `immutable`). */
+export let guardHeaders: (headers: Headers) => void
+
 export class Headers {
   #pairs: [string, string][] = []
+  #isImmutable = false
+
+  static {
+    guardHeaders = (headers) => (headers.#isImmutable = true)
+  }
 
   constructor(init?: unknown) {
     if (init === undefined) return
@@ -34,12 +42,13 @@ export class Headers {
   }
 
   append(name: unknown, value: unknown): void {
-    assertMutable(this)
-    this.#pairs.push([toName(name), toValue(value)])
+    const entry: [string, string] = [toName(name), toValue(value)]
+    this.#assertMutable()
+    this.#pairs.push(entry)
   }
   delete(name: unknown): void {
-    assertMutable(this)
     const wanted = toName(name)
+    this.#assertMutable()
     this.#pairs = this.#pairs.filter(([known]) => known !== wanted)
   }
   get(name: unknown): string | null {
@@ -55,9 +64,9 @@ export class Headers {
     return this.#pairs.some(([known]) => known === wanted)
   }
   set(name: unknown, value: unknown): void {
-    assertMutable(this)
     const wanted = toName(name)
     const entry: [string, string] = [wanted, toValue(value)]
+    this.#assertMutable()
     const index = this.#pairs.findIndex(([known]) => known === wanted)
     if (index === -1) this.#pairs.push(entry)
     else this.#pairs = this.#pairs.flatMap((old, at) => (old[0] !== wanted ? [old] : at === index ? [entry] : []))
@@ -76,6 +85,11 @@ export class Headers {
   }
   [Symbol.iterator](): Generator<[string, string]> {
     return this.entries()
+  }
+
+  #assertMutable(): void {
+    assertMutable(this)
+    if (this.#isImmutable) throw new TypeError('Headers are immutable')
   }
 
   #sorted(): [string, string][] {

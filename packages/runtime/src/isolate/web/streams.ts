@@ -10,7 +10,18 @@ function refuse(): never {
   throw notAllowedError('stream')
 }
 
+/** Of a body in memory, which may be read as a whole. */
+let bytesBehind: (stream: ReadableStream) => Uint8Array<ArrayBuffer> | undefined
+let putBytesBehind: (stream: ReadableStream, bytes: Uint8Array<ArrayBuffer>) => void
+
 export class ReadableStream {
+  #bytes: Uint8Array<ArrayBuffer> | undefined
+
+  static {
+    bytesBehind = (stream) => stream.#bytes
+    putBytesBehind = (stream, bytes) => (stream.#bytes = bytes)
+  }
+
   // The arguments are accepted and ignored: nothing is ever pulled.
   constructor(_source?: unknown, _strategy?: unknown) {}
   static from(_source: unknown): ReadableStream {
@@ -31,8 +42,10 @@ export class ReadableStream {
   async pipeTo(_destination: unknown, _options?: unknown): Promise<void> {
     refuse()
   }
-  tee(): never {
-    return refuse()
+  tee(): [ReadableStream, ReadableStream] {
+    const bytes = this.#bytes
+    if (bytes === undefined) return refuse()
+    return [createByteStream(bytes), createByteStream(bytes)]
   }
   values(_options?: unknown): never {
     return refuse()
@@ -100,8 +113,18 @@ class WritableStreamDefaultWriter {
 }
 
 /** A stream over bytes in memory. */
-export function createByteStream(_bytes: Uint8Array): ReadableStream {
-  return new ReadableStream()
+export function createByteStream(bytes: Uint8Array<ArrayBuffer>): ReadableStream {
+  const stream = new ReadableStream()
+  putBytesBehind(stream, bytes)
+  return stream
+}
+
+export function isDisturbed(_stream: ReadableStream): boolean {
+  return false
+}
+
+export async function readAll(stream: ReadableStream): Promise<Uint8Array<ArrayBuffer>> {
+  return bytesBehind(stream)?.slice() ?? refuse()
 }
 
 export function installStreams(): void {

@@ -1,4 +1,5 @@
 /** Timers exist and fail: no time passes in queries and mutations. Clearing is harmless. */
+import { carry } from '../async-context.ts'
 import { notAllowedError } from '../execution-state.ts'
 import { noteCaught } from '../errors.ts'
 import { NativeTypeError, promiseResolve, promiseThen } from '../primordials.ts'
@@ -21,9 +22,10 @@ export function installTimers(): void {
   defineFunction('queueMicrotask', (callback: () => unknown) => {
     if (typeof callback !== 'function') throw new NativeTypeError('The callback provided is not a function')
     // What the callback throws becomes an unhandled rejection, which fails the function.
+    const task = carry(callback)
     void promiseThen(promiseResolve(undefined), () => {
       try {
-        callback()
+        task()
       } catch (error) {
         noteCaught(error)
         throw error

@@ -2,6 +2,7 @@
 import { defineInterface } from '../../web/interface.ts'
 import { ByteLengthQueuingStrategy, CountQueuingStrategy } from './queue.ts'
 import {
+  insideOf,
   ReadableStream,
   ReadableStreamBYOBReader,
   ReadableStreamDefaultController,
@@ -10,7 +11,13 @@ import {
 import { TextDecoderStream, TextEncoderStream, TransformStream } from './transform-stream.ts'
 import { WritableStream, WritableStreamDefaultWriter } from './writable-stream.ts'
 
+export { readAll } from './read-all.ts'
 export { createByteStream, ReadableStream } from './readable-stream.ts'
+
+/** Whether somebody has read from it or cancelled it. */
+export function isDisturbed(stream: ReadableStream): boolean {
+  return insideOf(stream).isDisturbed
+}
 
 export function installStreams(): void {
   const classes = {

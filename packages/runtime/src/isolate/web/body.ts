@@ -1,20 +1,16 @@
 /* oxlint-disable typescript/no-base-to-string -- WebIDL converts whatever it is given by ToString */
-/** Bodies of requests and responses in actions (WHATWG Fetch §5.3): bytes in memory, or a stream that is read once. */
+/** Bodies of requests and responses (WHATWG Fetch §5.3): bytes in memory, or a stream that is read once. */
 import { notAllowedError, state } from '../execution-state.ts'
-import { Blob, bytesOf, concatenate } from '../web/blob.ts'
-import { FormData } from '../web/form-data.ts'
-import { Headers } from '../web/headers.ts'
-import { findBytes, toUsvString } from '../web/interface.ts'
-import { decodeUtf8, encodeUtf8 } from '../web/text-encoding.ts'
-import { URLSearchParams } from '../web/url.ts'
+import { assertMutable } from '../frozen-state.ts'
+import { keep } from '../kept-values.ts'
+import { Blob, bytesOf } from './blob.ts'
+import { FormData } from './form-data.ts'
+import { Headers } from './headers.ts'
+import { findBytes, toUsvString } from './interface.ts'
 import { decodeMultipart, encodeMultipart } from './multipart.ts'
-import { createByteStream, insideOf, ReadableStream, ReadableStreamDefaultReader } from './streams/readable-stream.ts'
-
-export type BodyContent = {
-  /** Undefined for a body that is a stream. */
-  readonly bytes: Uint8Array<ArrayBuffer> | undefined
-  readonly type: string | undefined
-}
+import { createByteStream, isDisturbed, readAll, ReadableStream } from './streams.ts'
+import { decodeUtf8, encodeUtf8 } from './text-encoding.ts'
+import { URLSearchParams } from './url.ts'
 
 /** A body that was taken to be sent. */
 export type TakenBody =
@@ -23,15 +19,15 @@ export type TakenBody =
 
 type Content = { bytes: Uint8Array<ArrayBuffer> | undefined; stream: ReadableStream | undefined }
 
-function extractBody(body: unknown): BodyContent & { readonly stream: ReadableStream | undefined } {
+function extractBody(body: unknown): Readonly<Content> & { readonly type: string | undefined } {
   const inMemory = (bytes: Uint8Array<ArrayBuffer>, type?: string) => ({ bytes, type, stream: undefined })
   if (body instanceof ReadableStream) {
-    if (body.locked || insideOf(body).isDisturbed)
-      throw new TypeError('The stream of a body must be unused and unlocked')
+    if (body.locked || isDisturbed(body)) throw new TypeError('The stream of a body must be unused and unlocked')
     return { bytes: undefined, type: undefined, stream: body }
   }
   if (body instanceof Blob) return inMemory(bytesOf(body), body.type === '' ? undefined : body.type)
   if (body instanceof FormData) {
+    if (state.phase !== 'action') throw notAllowedError('formData()')
     const { bytes, type } = encodeMultipart(body)
     return inMemory(bytes, type)
   }
@@ -55,10 +51,10 @@ export abstract class Body {
   #isUsed = false
 
   constructor(headers: unknown, body: unknown) {
-    this.#headers = new Headers(headers)
+    this.#headers = keep(new Headers(headers))
     if (body === undefined || body === null) return
     const { bytes, stream, type } = extractBody(body)
-    this.#content = { bytes, stream }
+    this.#content = { bytes, stream: keep(stream) }
     if (type !== undefined && !this.#headers.has('content-type')) this.#headers.set('content-type', type)
   }
 
@@ -68,14 +64,17 @@ export abstract class Body {
   get body(): ReadableStream | null {
     const content = this.#content
     if (content === undefined) return null
-    content.stream ??= createByteStream(content.bytes ?? new Uint8Array(0))
-    // From here on the stream says whether it was read.
-    content.bytes = undefined
+    if (content.stream === undefined) {
+      assertMutable(this)
+      content.stream = createByteStream(content.bytes ?? new Uint8Array(0))
+      // From here on the stream says whether it was read.
+      content.bytes = undefined
+    }
     return content.stream
   }
   get bodyUsed(): boolean {
     const stream = this.#content?.stream
-    return this.#isUsed || (stream !== undefined && insideOf(stream).isDisturbed)
+    return this.#isUsed || (stream !== undefined && isDisturbed(stream))
   }
 
   async arrayBuffer(): Promise<ArrayBuffer> {
@@ -112,6 +111,7 @@ export abstract class Body {
     const content = this.#content
     if (content === undefined) return undefined
     if (content.stream?.locked === true) throw unusable()
+    assertMutable(this)
     this.#isUsed = true
     return content.stream === undefined ? { bytes: content.bytes ?? new Uint8Array(0) } : { stream: content.stream }
   }
@@ -121,6 +121,7 @@ export abstract class Body {
     if (this.bodyUsed || this.#content?.stream?.locked === true) throw unusable()
     const content = this.#content
     if (content?.stream === undefined) return content?.bytes
+    assertMutable(this)
     const [own, other] = content.stream.tee()
     content.stream = own
     return other
@@ -136,20 +137,4 @@ export abstract class Body {
 
 function unusable(): TypeError {
   return new TypeError('Body is unusable: Body has already been read')
-}
-
-async function readAll(stream: ReadableStream): Promise<Uint8Array<ArrayBuffer>> {
-  const reader = new ReadableStreamDefaultReader(stream)
-  const chunks: Uint8Array[] = []
-  for (;;) {
-    const { value, done } = await reader.read()
-    if (done) return concatenate(chunks)
-    chunks.push(toBytes(value))
-  }
-}
-
-/** A chunk of a body's stream; anything but bytes is an error. */
-export function toBytes(chunk: unknown): Uint8Array {
-  if (chunk instanceof Uint8Array) return chunk
-  throw new TypeError('Received a chunk of a body that is not a Uint8Array')
 }

@@ -1,9 +1,9 @@
 /** `multipart/form-data` (RFC 7578) to and from `FormData`. */
 import { fillRandom } from '../random.ts'
-import { Blob, bytesOf, concatenate, File } from '../web/blob.ts'
-import { FormData } from '../web/form-data.ts'
-import { decodeUtf8, encodeUtf8 } from '../web/text-encoding.ts'
-import { bytesToText, textToBytes } from './byte-text.ts'
+import { Blob, bytesOf, concatenate, File } from './blob.ts'
+import { FormData } from './form-data.ts'
+import { decodeUtf8, encodeUtf8 } from './text-encoding.ts'
+import { bytesToText, textToBytes } from '../byte-text.ts'
 
 export function encodeMultipart(form: FormData): { readonly bytes: Uint8Array<ArrayBuffer>; readonly type: string } {
   const boundary = `----concave-${bytesToHex(randomBytes())}`
