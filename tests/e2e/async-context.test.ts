@@ -53,10 +53,10 @@ it('leaves errors their positions', async () => {
   expect(await stackOf({ late: false })).toBe(
     [
       'Error: at once',
-      '    at throwAtOnce (tasks.ts:77)',
-      '    at <anonymous> (tasks.ts:72)',
+      '    at throwAtOnce (tasks.ts:80)',
+      '    at <anonymous> (tasks.ts:75)',
       '    at withUser (lib/requestState.ts:9)',
-      '    at failingHandler (tasks.ts:72)\n',
+      '    at failingHandler (tasks.ts:75)\n',
     ].join('\n'),
   )
 })

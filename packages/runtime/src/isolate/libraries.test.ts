@@ -140,12 +140,12 @@ describe('analysis', () => {
       export const unseen = Object.assign(() => {}, { isQuery: true })
       export const experimental_reuseContext = true
     `)
-    const pos = null
+    const handler = 'async () => null'
     expect(context.analyze('analyze')).toEqual({
       functions: [
         {
           name: 'act',
-          pos,
+          handler,
           udfType: 'Action',
           visibility: { kind: 'public' },
           args: '{"type":"object","value":{}}',
@@ -153,7 +153,7 @@ describe('analysis', () => {
         },
         {
           name: 'default',
-          pos,
+          handler,
           udfType: 'Mutation',
           visibility: { kind: 'internal' },
           args: '{"type":"any"}',
@@ -161,7 +161,7 @@ describe('analysis', () => {
         },
         {
           name: 'list',
-          pos,
+          handler,
           udfType: 'Query',
           visibility: { kind: 'public' },
           args: '{"type":"object","value":{"n":{"fieldType":{"type":"number"},"optional":false}}}',
