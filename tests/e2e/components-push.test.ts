@@ -1,5 +1,7 @@
 // Apps with components, pushed by the official CLI: what is mounted where, and what the CLI is told.
-import { startTestServer, type TestServer } from '@concave/testing'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { repositoryRoot, startTestServer, type TestServer } from '@concave/testing'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { fixtureFolder } from './fixtures.ts'
 import { mutation, post, query } from './http-calls.ts'
@@ -251,5 +253,38 @@ describe('components that cannot be mounted', () => {
       'greeter',
       'greeter/tally',
     ])
+  })
+})
+
+/** Only where they are installed. */
+const publishedComponents = ['sharded-counter', 'rate-limiter', 'aggregate', 'workpool'].filter((name) =>
+  existsSync(join(repositoryRoot, 'node_modules/@convex-dev', name)),
+)
+
+describe.skipIf(publishedComponents.length === 0)('published components', () => {
+  it('are mounted from node_modules, with what they use themselves', async () => {
+    const names = publishedComponents.map((name) => name.replaceAll('-', '_'))
+    await using subject = await pushApp(server, { folder: fixtureFolder('shop'), name: 'Published' })
+    await subject.app.write({
+      'convex/convex.config.ts': [
+        `import { defineApp } from 'convex/server'`,
+        ...names.map(
+          (name, at) => `import ${name} from '@convex-dev/${publishedComponents[at] ?? ''}/convex.config.js'`,
+        ),
+        `const app = defineApp()`,
+        ...names.map((name) => `app.use(${name}, { name: '${name}' })`),
+        `export default app`,
+      ].join('\n'),
+    })
+    const done = await subject.cli.succeed('dev', '--once', '--typecheck', 'enable')
+    for (const name of names) expect(done.stderr).toContain(`Installed component ${name}.`)
+    const paths = (await listStates(subject)).map(([path]) => path)
+    expect(paths).toEqual(expect.arrayContaining(names))
+    for (const name of names) {
+      const spec = await callAsAdmin(subject, '_system/cli/modules:apiSpec', {}, name)
+      expect(spec, name).toEqual(expect.arrayContaining([expect.objectContaining({ visibility: { kind: 'public' } })]))
+    }
+    const api = await subject.app.read('convex/_generated/api.d.ts')
+    for (const name of names) expect(api).toContain(`${name}: import("@convex-dev/`)
   })
 })
