@@ -90,9 +90,13 @@ describe('an app with components', () => {
       const spec = (await callAsAdmin(subject, path, {}, componentPath)) as readonly Record<string, unknown>[]
       return spec.map((entry) => entry['identifier'] ?? `${String(entry['method'])} ${String(entry['path'])}`)
     }
-    expect(await identifiers('greeter/tally')).toEqual(['counters.js:add', 'counters.js:read', 'counters.js:reset'])
+    expect(await identifiers('greeter/tally')).toEqual(await identifiers('counter'))
+    expect(await identifiers('counter')).toEqual(
+      expect.arrayContaining(['counters.js:add', 'counters.js:read', 'counters.js:reset']),
+    )
     expect(await identifiers('greeter')).toEqual(['lib/words.js:greet', 'ticks.js:tick', 'GET /hello'])
-    expect(await identifiers('')).toEqual(['notes.js:add', 'notes.js:list'])
+    expect(await identifiers('')).toEqual(expect.arrayContaining(['notes.js:add', 'notes.js:list']))
+    expect(await identifiers('')).not.toContain('counters.js:add')
     const refused = await cli.run('data', '--component', 'nobody')
     expect(refused.exitCode).toBe(1)
     expect(`${refused.stdout}${refused.stderr}`).toContain('There is no component "nobody" in this deployment.')
@@ -123,6 +127,8 @@ describe('an app with components', () => {
     const { app, cli } = subject
     const config = await app.read('convex/convex.config.ts')
     const before = await listComponents(subject)
+    const add = ['run', '--component', 'greeter/tally', 'counters:add', '{"name":"kept"}']
+    expect((await cli.succeed(...add)).stdout.trim()).toBe('1')
     await app.write({ 'convex/convex.config.ts': config.replace(/(app\.use\(|import )greeter.*\n/g, '') })
     const removed = await cli.succeed('dev', '--once', '--typecheck', 'disable')
     expect(removed.stderr).toContain('Unmounted component greeter.')
@@ -131,17 +137,40 @@ describe('an app with components', () => {
       ['greeter', 'unmounted'],
       ['greeter/tally', 'unmounted'],
     ])
-    expect((await cli.succeed('data', '--component', 'greeter/tally')).stdout.trim()).toBe('counters')
+    expect((await cli.succeed('data', 'counters', '--component', 'greeter/tally')).stdout).toContain('"kept"')
+    expect((await cli.run(...add)).exitCode).toBe(1)
     expect(await callAsAdmin(subject, '_system/cli/modules:apiSpec', {}, 'greeter')).toEqual([])
     await app.write({ 'convex/convex.config.ts': config })
     const mounted = await cli.succeed('dev', '--once', '--typecheck', 'disable')
     expect(mounted.stderr).toContain('Remounted component greeter.')
+    expect((await cli.succeed(...add)).stdout.trim()).toBe('2')
     expect(await listComponents(subject)).toEqual(before)
+  })
+
+  it('are checked against their own schema: a push tells in which component a document does not match', async () => {
+    const { app, cli, url } = subject
+    await mutation(url, 'calls:count', { name: 'checked' })
+    const schema = await app.read('convex/counter/schema.ts')
+    await app.write({ 'convex/counter/schema.ts': schema.replace('name: v.string()', 'name: v.number()') })
+    for (const command of [
+      ['dev', '--once'],
+      ['deploy', '--dry-run'],
+    ]) {
+      const refused = await cli.run(...command, '--typecheck', 'disable')
+      expect(refused.exitCode).toBe(1)
+      expect(refused.stderr).toMatch(/Schema validation failed in component "counter2?"\./)
+      expect(refused.stderr).toMatch(/Document with ID "\w+" in table "counters" does not match the schema/)
+    }
+    await app.write({ 'convex/counter/schema.ts': schema })
+    await mutation(url, 'calls:count', { name: 'checked' })
+    expect(await query(url, 'calls:counts', { name: 'checked' })).toEqual([2, 20])
   })
 
   it('deletes a component for good once it is unmounted', async () => {
     const { app, cli, url, deployKey: key } = subject
     const [, , counter2] = await listComponents(subject)
+    await mutation(url, 'calls:count', { name: 'lost' })
+    expect(await query(url, 'calls:counts', { name: 'lost' })).toEqual([1, 10])
     const body = { componentId: counter2?.id }
     const mounted = await post(url, '/api/delete_component', body, { key })
     expect(mounted).toMatchObject({ status: 400, body: { code: 'ComponentMustBeUnmounted' } })
@@ -157,6 +186,7 @@ describe('an app with components', () => {
     await app.write({ 'convex/convex.config.ts': config })
     const again = await cli.succeed('dev', '--once', '--typecheck', 'disable')
     expect(again.stderr).toContain('Installed component counter2.')
+    expect(await query(url, 'calls:counts', { name: 'lost' })).toEqual([1, 0])
   })
 })
 
@@ -173,8 +203,10 @@ describe('convex deploy', () => {
         'export default',
         `app.use(counter, { name: 'counter3' })\nexport default`,
       ),
-      'convex/counter/schema.ts': schema.replace(".index('by_name', ['name'])", ".index('by_count', ['count'])"),
-      'convex/counter/counters.ts': `export const nothing = 1\n`,
+      'convex/counter/schema.ts': schema.replace(
+        ".index('by_name', ['name'])",
+        ".index('by_name', ['name']).index('by_count', ['count'])",
+      ),
       // Types of what a local component mounts itself are generated with paths that do not exist.
       'convex/greeter/convex.config.ts': greeter.replace(/(component\.use\(|import )counter.*\n/g, ''),
       'convex/greeter/ticks.ts': `export const nothing = 1\n`,

@@ -163,10 +163,10 @@ async function listVariableRows(tx: Transaction): Promise<Value> {
 
 async function readApiSpec(tx: Transaction, registry: CodeRegistry): Promise<Value> {
   // Nothing of a component that is not mounted.
-  const analyzed = (await registry.load(tx)).findById(tx.namespace)?.code.modules ?? new Map()
-  const routes = analyzed.get(httpModulePath)?.httpRoutes ?? []
+  const analyzed = [...((await registry.load(tx)).findById(tx.namespace)?.code.modules ?? [])]
+  const routes = analyzed.find(([path]) => path === httpModulePath)?.[1].httpRoutes ?? []
   const httpActions = routes.map(({ method, path }) => object({ functionType: 'HttpAction', method, path }))
-  const functions = [...analyzed].flatMap(([path, module]) =>
+  const functions = analyzed.flatMap(([path, module]) =>
     module.functions.map((found) =>
       object({
         identifier: `${path}:${found.name}`,
