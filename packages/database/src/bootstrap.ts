@@ -52,7 +52,9 @@ export async function createNamespace(tx: Transaction, namespace: string): Promi
 /** Adds what newer versions of the software expect: tables, and indexes of system tables. */
 export async function ensureSystemTables(database: Database, definitions: readonly SystemTable[]): Promise<void> {
   const { catalog } = database
-  const namespaces = new Set(Array.from(catalog.tables(), ({ namespace }) => namespace))
+  // Tables of a deleted component may still wait for their rows to go.
+  const active = Array.from(catalog.tables()).filter(({ state }) => state === 'active')
+  const namespaces = new Set(active.map(({ namespace }) => namespace))
   for (const namespace of namespaces) {
     const wanted = ofNamespace(namespace, definitions)
     if (wanted.every((definition) => isComplete(catalog.findTable(namespace, definition.name), definition))) continue
@@ -66,7 +68,7 @@ export async function ensureSystemTables(database: Database, definitions: readon
     )
   }
   for (const table of Array.from(database.catalog.tables())) {
-    if (!table.isSystem) continue
+    if (!table.isSystem || table.state !== 'active') continue
     for (const entry of table.indexes) {
       if (entry.state === 'enabled') continue
       await backfillIndex({ database, table, entry })

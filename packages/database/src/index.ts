@@ -36,6 +36,7 @@ export { getSchemaProgress, waitForSchema, waitForSchemas, type SchemaProgress }
 export { SchemaWorker } from './schema-worker.ts'
 export { RetentionWorker } from './retention-worker.ts'
 export { createNamespace } from './bootstrap.ts'
+export { deleteNamespace } from './namespace-deletion.ts'
 export { deleteTable } from './table-definitions.ts'
 export { Committer, type CommitRequest, type Effects, type Committed } from './committer.ts'
 export { CommitConflict, CommitterClosed, CommitterFailed, OutOfRetention } from './commit-errors.ts'

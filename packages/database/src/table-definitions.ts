@@ -98,6 +98,11 @@ export async function deleteTable(tx: Transaction, name: string): Promise<void> 
   for (const schema of [active, pending]) {
     if (schema !== undefined) refuseReferences(parseSchema(schema.text), name)
   }
+  await markTableDeleted(tx, table)
+}
+
+/** Makes a table invisible at once. */
+export async function markTableDeleted(tx: Transaction, table: TableEntry): Promise<void> {
   await tx.patch(tableRowId(tx, table), new Map([['state', 'deleting']]), { scope: 'private' })
 }
 

@@ -15,6 +15,7 @@ import { ProviderKeys } from './auth/provider-keys.ts'
 import { SigningKeys } from './auth/signing-keys.ts'
 import { openUserTokens } from './auth/user-tokens.ts'
 import { addAdminRoutes } from './api/admin-routes.ts'
+import { addComponentRoutes } from './api/component-routes.ts'
 import { addFunctionRoutes } from './api/function-routes.ts'
 import { addJobRoutes } from './api/job-routes.ts'
 import { addKeyRoutes, openKeyDocuments } from './api/key-routes.ts'
@@ -160,6 +161,7 @@ export class Deployment {
     addFunctionRoutes(router, { functions: this.#functions, access })
     addFileRoutes(router, { files: this.#files })
     addAdminRoutes(router, { access, database, functionLog, authConfiguration: this.#authConfiguration, url, siteUrl })
+    addComponentRoutes(router, { access, database })
     addJobRoutes(router, { access, database, clock })
     addPushRoutes(router, { access, pushes })
     this.#api = serveRoutes({ router, log, cors: { allowCredentials: true } })

@@ -27,6 +27,8 @@ export const deploymentLimits = {
   /** A client that takes nothing of a response for so long is cut off. */
   httpStallMs: 120_000,
   maxPushBytes: 200_000_000,
+  /** Files of a component that is being deleted, in one transaction. */
+  deletedFilesPerBatch: 200,
   /** Mounted components of one app. */
   maxComponents: 500,
   maxCallBodyBytes: 16 * 1_048_576 + 2000,

@@ -1,5 +1,5 @@
 /** The mounted components as rows of `_components`: made by pushes, found by who names a component. */
-import { createNamespace, type StoredRecord, type Transaction } from '@concave/database'
+import { createNamespace, deleteNamespace, type StoredRecord, type Transaction } from '@concave/database'
 import { type ComponentRow, components } from '../records.ts'
 import { type ComponentInstance, listComponents } from './component-tree.ts'
 
@@ -51,7 +51,7 @@ export async function reserveComponents(
   return { ids, reserved }
 }
 
-/** Mounts what `ids` holds and unmounts everything else. Undefined if one of them has been deleted meanwhile. */
+/** Mounts what `ids` holds, unmounts everything else and deletes what other pushes have reserved. Undefined if one of them has been deleted meanwhile. */
 export async function mountComponents(
   tx: Transaction,
   tree: ComponentInstance,
@@ -71,12 +71,19 @@ export async function mountComponents(
       await components.patch(tx, id, { state: 'active', definitionPath, isReserved: false })
     }
   }
-  for (const { _id: id, state } of rows.values()) {
+  for (const { _id: id, state, isReserved } of rows.values()) {
+    if (isReserved === true) await deleteComponentRow(tx, id)
     if (state !== 'active') continue
     await components.patch(tx, id, { state: 'unmounted' })
     changes.push({ path: paths.get(id) ?? '', id, type: 'unmount' })
   }
   return changes
+}
+
+/** Deletes a component with its tables; what is mounted below it is deleted by its own row. */
+export async function deleteComponentRow(tx: Transaction, id: string): Promise<void> {
+  await deleteNamespace(tx, id)
+  await components.delete(tx, id)
 }
 
 export type ListedComponent = StoredComponent & { readonly path: string }

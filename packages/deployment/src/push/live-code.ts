@@ -54,7 +54,7 @@ export async function replaceDefinitions(
   for (const row of live.values()) await componentDefinitions.delete(tx, row._id)
 }
 
-function keyOf({ definitionPath, path }: ModuleRow): string {
+function keyOf({ definitionPath = '', path }: ModuleRow): string {
   return `${definitionPath}\n${path}`
 }
 

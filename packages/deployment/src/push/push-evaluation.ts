@@ -198,7 +198,7 @@ export function hashModule(module: PushedModule): string {
 async function mergeModules(tx: Transaction, request: PushRequest): Promise<readonly PushedModule[]> {
   const { changedModules, unchangedModuleHashes } = request.appDefinition
   const live = unchangedModuleHashes.length === 0 ? [] : await modules.list(tx)
-  const byPath = new Map(live.filter(({ definitionPath }) => definitionPath === '').map((row) => [row.path, row]))
+  const byPath = new Map(live.filter(({ definitionPath = '' }) => definitionPath === '').map((row) => [row.path, row]))
   const unchanged = unchangedModuleHashes.map(({ path, sha256 }): PushedModule => {
     const row = byPath.get(path)
     if (row === undefined || row.sha256 !== sha256) {

@@ -62,7 +62,7 @@ export class PushService {
     return {
       config: { functions: 'convex/' },
       moduleHashes: value.rows
-        .filter(({ definitionPath }) => definitionPath === '')
+        .filter(({ definitionPath = '' }) => definitionPath === '')
         .map(({ path, sha256, environment }) => ({ path, hash: sha256, environment })),
       udfServerVersion: value.config?.serverVersion ?? null,
       nodeVersion: null,

@@ -123,7 +123,8 @@ async function listTables(tx: Transaction, args: z.infer<typeof tablesArgs>): Pr
 /** In name order. Depends on every table row. */
 async function userTableNames(tx: Transaction): Promise<readonly string[]> {
   const names: string[] = []
-  for (const { name, state } of await scan(tx, '_tables', { scope: 'private' })) {
+  for (const { name, state, namespace } of await scan(tx, '_tables', { scope: 'private' })) {
+    if (namespace !== tx.namespace) continue
     if (typeof name === 'string' && !name.startsWith('_') && state === 'active') names.push(name)
   }
   return names.sort()
@@ -161,10 +162,11 @@ async function listVariableRows(tx: Transaction): Promise<Value> {
 }
 
 async function readApiSpec(tx: Transaction, registry: CodeRegistry): Promise<Value> {
-  const { code } = (await registry.load(tx)).root
-  const routes = code.modules.get(httpModulePath)?.httpRoutes ?? []
+  // Nothing of a component that is not mounted.
+  const analyzed = [...((await registry.load(tx)).findById(tx.namespace)?.code.modules ?? [])]
+  const routes = analyzed.find(([path]) => path === httpModulePath)?.[1].httpRoutes ?? []
   const httpActions = routes.map(({ method, path }) => object({ functionType: 'HttpAction', method, path }))
-  const functions = [...code.modules].flatMap(([path, module]) =>
+  const functions = analyzed.flatMap(([path, module]) =>
     module.functions.map((found) =>
       object({
         identifier: `${path}:${found.name}`,
