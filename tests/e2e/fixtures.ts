@@ -3,7 +3,7 @@ import { repositoryRoot } from '@concave/testing'
 
 /** Apps that tests push: folders of `tests/fixtures`, or of `examples`. */
 export function fixtureFolder(
-  name: 'shop' | 'stateful' | 'hostile' | 'auth' | 'files' | 'actions' | 'clockwork' | 'search',
+  name: 'shop' | 'stateful' | 'hostile' | 'auth' | 'files' | 'actions' | 'clockwork' | 'search' | 'node-actions',
 ): string {
   return join(repositoryRoot, 'tests/fixtures', name)
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLog, systemClock, systemRandom } from '@concave/base'
 import { Collection, Database } from '@concave/database'
-import { RunnerPool } from '@concave/runtime'
+import { ownNode, RunnerPool } from '@concave/runtime'
 import { CommitterPool, SqliteStorage } from '@concave/storage'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { DeploymentHost } from './deployment-host.ts'
@@ -34,6 +34,7 @@ function openHost(idleTimeoutMs: number): DeploymentHost {
     random: systemRandom,
     log,
     runners,
+    node: ownNode,
     egress: { fetch: () => Promise.reject(new Error('No action is to run here.')) },
     committers,
     idleTimeoutMs,

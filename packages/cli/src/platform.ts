@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type Clock, createLog, type Log, NotFound, type Random, systemClock, systemRandom } from '@concave/base'
 import { ControlPlane } from '@concave/control-plane'
 import type { KeyVerdict } from '@concave/deployment'
-import { HttpEgress, RunnerPool } from '@concave/runtime'
+import { HttpEgress, ownNode, RunnerPool } from '@concave/runtime'
 import { CommitterPool, SqliteStorage } from '@concave/storage'
 import { DeploymentHost } from './deployment-host.ts'
 import { allowsPrivateFetch, type ServeConfig } from './options.ts'
@@ -67,6 +67,7 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
     }),
     runners,
     egress,
+    node: ownNode,
     committers,
   })
   const controlPlane = await openControlPlane({

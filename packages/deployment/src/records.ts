@@ -1,6 +1,6 @@
 /** The deployment's own records: rows of system tables (database.md §10), typed. */
 import { Collection } from '@concave/database'
-import type { ReuseTier } from '@concave/runtime'
+import type { ExternalPackage, ReuseTier } from '@concave/runtime'
 import type { AuthProvider } from './auth/auth-provider.ts'
 
 /** The push that is live. One row. */
@@ -11,11 +11,15 @@ export type UdfConfig = {
   /** 32 bytes, hex. */
   readonly importPhaseRngSeed: string
   readonly importPhaseUnixTimestampMs: number
+  /** Major version of Node that `convex.json` asks for; absent for the Node that serves. */
+  readonly nodeVersion?: string
+  /** External packages of Node actions, sorted by name; absent if there are none. */
+  readonly nodePackages?: readonly ExternalPackage[]
 }
 
 export type ModuleRow = {
   readonly path: string
-  readonly environment: 'isolate'
+  readonly environment: 'isolate' | 'node'
   /** As pushed; what `sha256` is over, together with `sourceMap`. */
   readonly source: string
   readonly sourceMap?: string

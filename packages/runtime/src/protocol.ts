@@ -29,6 +29,8 @@ export const frameKinds = {
   endAction: 15,
   /** Calls whose writes have not happened, as numbers joined by commas: the runner counts its calls from 1. */
   forget: 16,
+  /** To processes of Node actions; `node-actions/node-frames.ts` has their texts. */
+  ping: 17,
   // runner → supervisor
   ready: 20,
   syscall: 21,
@@ -46,6 +48,7 @@ export const frameKinds = {
   actionOperation: 30,
   actionTurn: 31,
   actionEnded: 32,
+  pong: 33,
 } as const
 
 export type FrameKind = (typeof frameKinds)[keyof typeof frameKinds]

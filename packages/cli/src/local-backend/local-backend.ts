@@ -10,7 +10,7 @@ import { AlreadyExists, type Log, PlatformError, systemClock, systemRandom } fro
 import { DiskBlobs } from '@concave/blobs'
 import { Deployment } from '@concave/deployment'
 import { errorReply, type RunningServer, sendReply, startServer } from '@concave/http'
-import { HttpEgress, RunnerPool } from '@concave/runtime'
+import { HttpEgress, ownNode, RunnerPool } from '@concave/runtime'
 import { CommitterPool, DataLock, SqliteStorage } from '@concave/storage'
 import { allowsPrivateFetch } from '../options.ts'
 import { isAddressInUse } from '../port-range.ts'
@@ -52,6 +52,7 @@ export async function startLocalBackend(config: LocalBackendConfig, log: Log): P
       keys: new InstanceKeys(instance),
       runners,
       egress,
+      node: ownNode,
       clock: systemClock,
       random: systemRandom,
       log: log.child({ room: 'deployment', deployment: instance.name }),

@@ -6,11 +6,11 @@
 import { createHash } from 'node:crypto'
 import { assert } from '@concave/base'
 import type { Database, Transaction } from '@concave/database'
-import type { AnalyzedModule, EnvBundle } from '@concave/runtime'
+import type { AnalyzedModule, CodeBundle, EnvBundle } from '@concave/runtime'
 import type { Commit } from '@concave/storage'
 import { loadAuthProviders } from '../auth/auth-configuration.ts'
 import type { AuthProvider } from '../auth/auth-provider.ts'
-import { environmentVariables, modules, udfConfig } from '../records.ts'
+import { environmentVariables, type ModuleRow, modules, udfConfig } from '../records.ts'
 import { LoadedCode } from './loaded-code.ts'
 
 export class CodeRegistry {
@@ -109,17 +109,24 @@ function dependOnTable(tx: Transaction, name: string): void {
 async function loadCode(tx: Transaction): Promise<LoadedCode> {
   const [config] = await udfConfig.list(tx, { limit: 1 })
   const rows = config === undefined ? [] : await modules.list(tx)
-  return new LoadedCode({
-    bundle: {
-      version: config?.codeVersion ?? '',
-      modules: new Map(
-        rows.map(({ path, preparedSource, preparedSourceMap, reuse }) => [
+  const bundleOf = (environment: ModuleRow['environment']): CodeBundle => ({
+    version: config?.codeVersion ?? '',
+    modules: new Map(
+      rows
+        .filter((row) => row.environment === environment)
+        .map(({ path, preparedSource, preparedSourceMap, reuse }) => [
           path,
           { path, source: preparedSource, sourceMap: preparedSourceMap, reuse },
         ]),
-      ),
-      importSeed: config?.importPhaseRngSeed ?? '00'.repeat(32),
-      importTimeMs: config?.importPhaseUnixTimestampMs ?? 0,
+    ),
+    importSeed: config?.importPhaseRngSeed ?? '00'.repeat(32),
+    importTimeMs: config?.importPhaseUnixTimestampMs ?? 0,
+  })
+  return new LoadedCode({
+    bundle: bundleOf('isolate'),
+    node: {
+      bundle: bundleOf('node'),
+      requirements: { nodeVersion: config?.nodeVersion, packages: config?.nodePackages ?? [] },
     },
     serverVersion: config?.serverVersion ?? null,
     modules: new Map(rows.map((row) => [row.path, JSON.parse(row.analyzeResult) as AnalyzedModule])),

@@ -7,6 +7,7 @@ import { type Database, OutOfRetention, type ReadSet, type Transaction } from '@
 import { displayFunctionPath, type Identity, identityKey, parseFunctionPath } from '@concave/protocol'
 import {
   type ActionExecutor,
+  type NodeActionExecutor,
   bundleOneOffQuery,
   CatchableError,
   oneOffQueryPath,
@@ -69,6 +70,7 @@ export type FunctionServiceDependencies = {
   readonly functionLog: FunctionLog
   readonly clock: Clock
   readonly actionExecutor: ActionExecutor
+  readonly nodeExecutor: NodeActionExecutor
 }
 
 export class FunctionService implements SyncBackend {

@@ -5,8 +5,11 @@ import type { Transaction } from '@concave/database'
 import {
   type AnalyzedModule,
   type Analyzer,
+  type CodeBundle,
   type EnvBundle,
   type ModuleSource,
+  type NodeAnalyzer,
+  type NodeRequirements,
   prepareModule,
   shiftSourceMap,
 } from '@concave/runtime'
@@ -15,7 +18,7 @@ import { type AuthProvider, parseAuthConfig } from '../auth/auth-provider.ts'
 import { type ModuleRow, modules } from '../records.ts'
 import type { CronDefinition } from '../scheduler/cron-jobs.ts'
 import { readCronDefinitions } from './cron-definitions.ts'
-import { type PushedModule, type PushRequest, pushError } from './push-request.ts'
+import { type PushedModule, type PushRequest, pushError, readNodeRequirements } from './push-request.ts'
 
 /** `default.export()` of `convex.config.js` (function-runtime.md §1.10), as far as it is looked at. */
 export type AppDefinition = {
@@ -31,6 +34,8 @@ export type EvaluatedPush = {
   readonly importTimeMs: number
   readonly env: EnvBundle
   readonly rows: readonly ModuleRow[]
+  /** What its Node actions need. */
+  readonly requirements: NodeRequirements
   readonly modules: ReadonlyMap<string, AnalyzedModule>
   readonly crons: readonly CronDefinition[]
   readonly definition: AppDefinition
@@ -46,6 +51,7 @@ export async function evaluatePush(
   deps: {
     readonly tx: Transaction
     readonly analyzer: Analyzer
+    readonly nodeAnalyzer: NodeAnalyzer
     readonly env: EnvBundle
     readonly clock: Clock
   },
@@ -56,19 +62,31 @@ export async function evaluatePush(
   const codeVersion = bytesToHex(systemRandom.bytes(16))
   const importSeed = bytesToHex(systemRandom.bytes(32))
   const importTimeMs = deps.clock.nowMs()
+  const bundleOf = (environment: PushedModule['environment']): CodeBundle => ({
+    version: codeVersion,
+    modules: new Map(
+      prepared
+        .filter(({ module }) => module.environment === environment)
+        .map(({ source }) => [source.path, source]),
+    ),
+    importSeed,
+    importTimeMs,
+  })
   const outcome = await deps.analyzer.analyze({
-    code: {
-      version: codeVersion,
-      modules: new Map(prepared.map(({ source }) => [source.path, source])),
-      importSeed,
-      importTimeMs,
-    },
+    code: bundleOf('isolate'),
     env: deps.env,
     schema: appDefinition.schema === null ? undefined : toModuleSource(appDefinition.schema),
     definition: appDefinition.definition === null ? undefined : toModuleSource(appDefinition.definition),
   })
   const definition = readDefinition(outcome.definitionText)
   refuseComponents(definition)
+  const requirements = readNodeRequirements(request)
+  const code = bundleOf('node')
+  const inNode =
+    code.modules.size === 0
+      ? new Map<string, AnalyzedModule>()
+      : await deps.nodeAnalyzer.analyze({ code, env: deps.env, requirements })
+  const analyzed = new Map([...outcome.modules, ...inNode])
   return {
     serverVersion: appDefinition.udfServerVersion,
     codeVersion,
@@ -77,7 +95,7 @@ export async function evaluatePush(
     env: deps.env,
     rows: prepared.map(({ module, source, reason }) => ({
       path: module.path,
-      environment: 'isolate',
+      environment: module.environment,
       source: module.source,
       ...(isText(module.sourceMap) ? { sourceMap: module.sourceMap } : {}),
       ...(source.sourceMap === undefined ? {} : { preparedSourceMap: source.sourceMap }),
@@ -85,11 +103,12 @@ export async function evaluatePush(
       preparedSource: source.source,
       reuse: source.reuse,
       ...(reason === undefined ? {} : { reuseReason: reason }),
-      analyzeResult: JSON.stringify(outcome.modules.get(module.path) ?? noAnalysis),
+      analyzeResult: JSON.stringify(analyzed.get(module.path) ?? noAnalysis),
       sourcePackageId: codeVersion,
     })),
-    modules: outcome.modules,
-    crons: readCronDefinitions(outcome.modules),
+    requirements,
+    modules: analyzed,
+    crons: readCronDefinitions(analyzed),
     definition,
     schemaText: outcome.schemaText,
     authProviders: parseAuthConfig(outcome.authConfigText),
@@ -130,17 +149,17 @@ async function mergeModules(tx: Transaction, request: PushRequest): Promise<read
   const { changedModules, unchangedModuleHashes } = request.appDefinition
   const live = unchangedModuleHashes.length === 0 ? [] : await modules.list(tx)
   const byPath = new Map(live.map((row) => [row.path, row]))
-  const unchanged = unchangedModuleHashes.map(({ path, sha256 }): PushedModule => {
+  const unchanged = unchangedModuleHashes.map(({ path, sha256, environment }): PushedModule => {
     const row = byPath.get(path)
-    if (row === undefined || row.sha256 !== sha256) {
+    if (row === undefined || row.sha256 !== sha256 || row.environment !== environment) {
       throw pushError(
         'RaceDetected',
         `The module ${path} is not known with this content any more: another push was finished meanwhile. Push again.`,
       )
     }
-    return { path, source: row.source, sourceMap: row.sourceMap, environment: 'isolate' }
+    return { path, source: row.source, sourceMap: row.sourceMap, environment }
   })
-  const merged = [...changedModules.filter(({ environment }) => environment === 'isolate'), ...unchanged]
+  const merged = [...changedModules, ...unchanged]
   const seen = new Set<string>()
   for (const { path } of merged) {
     if (canonicalModulePath(path) !== path || path.startsWith('_system/')) {
@@ -153,6 +172,8 @@ async function mergeModules(tx: Transaction, request: PushRequest): Promise<read
 }
 
 function prepare(module: PushedModule): { module: PushedModule; source: ModuleSource; reason: string | undefined } {
+  // Node runs what was pushed, as it is.
+  if (module.environment === 'node') return { module, source: toModuleSource(module), reason: undefined }
   const prepared = prepareModule(module.source, module.path)
   const { source, verdict, inserted, refused } = prepared
   if (refused !== undefined) throw pushError('InvalidModules', `Failed to analyze ${module.path}: ${refused}`)

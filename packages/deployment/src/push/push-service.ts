@@ -15,7 +15,7 @@ import {
   type Transaction,
   waitForSchema,
 } from '@concave/database'
-import type { Analyzer } from '@concave/runtime'
+import { type Analyzer, type NodeAnalyzer, packageSetId } from '@concave/runtime'
 import { type AuthDiff, replaceAuthProviders } from '../auth/auth-configuration.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
 import { httpModulePath } from '../functions/http-routes.ts'
@@ -43,6 +43,7 @@ export type SchemaChange = {
 export class PushService {
   readonly #database: Database
   readonly #analyzer: Analyzer
+  readonly #nodeAnalyzer: NodeAnalyzer
   readonly #registry: CodeRegistry
   readonly #clock: Clock
   readonly #onActions: () => void
@@ -52,6 +53,7 @@ export class PushService {
   constructor(deps: {
     readonly database: Database
     readonly analyzer: Analyzer
+    readonly nodeAnalyzer: NodeAnalyzer
     readonly registry: CodeRegistry
     readonly clock: Clock
     /** Called before a push that has actions goes live. */
@@ -59,6 +61,7 @@ export class PushService {
   }) {
     this.#database = deps.database
     this.#analyzer = deps.analyzer
+    this.#nodeAnalyzer = deps.nodeAnalyzer
     this.#registry = deps.registry
     this.#clock = deps.clock
     this.#onActions = deps.onActions
@@ -73,7 +76,7 @@ export class PushService {
       config: { functions: 'convex/' },
       moduleHashes: value.rows.map(({ path, sha256, environment }) => ({ path, hash: sha256, environment })),
       udfServerVersion: value.config?.serverVersion ?? null,
-      nodeVersion: null,
+      nodeVersion: value.config?.nodeVersion ?? null,
     }
   }
 
@@ -112,7 +115,7 @@ export class PushService {
       return {
         concavePushId: pushId,
         environmentVariables: userVariables(evaluated),
-        externalDepsId: null,
+        externalDepsId: packageSetId(evaluated.requirements.packages) ?? null,
         componentDefinitionPackages: { '': {} },
         appAuth: evaluated.authProviders,
         analysis: { '': toAnalysis(evaluated) },
@@ -173,7 +176,13 @@ export class PushService {
     refuseUnsupported(request)
     const tx = this.#database.begin('query')
     const env = await this.#registry.environment(tx)
-    const evaluated = await evaluatePush(request, { tx, analyzer: this.#analyzer, env, clock: this.#clock })
+    const evaluated = await evaluatePush(request, {
+      tx,
+      analyzer: this.#analyzer,
+      nodeAnalyzer: this.#nodeAnalyzer,
+      env,
+      clock: this.#clock,
+    })
     checkRequiredVariables(evaluated)
     return evaluated
   }
@@ -215,11 +224,14 @@ export class PushService {
     const authDiff = await replaceAuthProviders(tx, evaluated.authProviders, evaluated.env.version)
     const nowMs = this.#clock.nowMs()
     const cronDiff = await replaceCronJobs(tx, evaluated.crons, { nowMs, newSplaySeconds: () => randomInt(3600) })
+    const { nodeVersion, packages } = evaluated.requirements
     const next = {
       serverVersion: evaluated.serverVersion,
       codeVersion: evaluated.codeVersion,
       importPhaseRngSeed: evaluated.importSeed,
       importPhaseUnixTimestampMs: evaluated.importTimeMs,
+      ...(nodeVersion === undefined ? {} : { nodeVersion }),
+      ...(packages.length === 0 ? {} : { nodePackages: packages }),
     }
     if (config === undefined) await udfConfig.insert(tx, next)
     else await udfConfig.replace(tx, config._id, next)
