@@ -119,3 +119,35 @@ async function noted(text: string): Promise<void> {
     ((await query(app.url, 'notes:list')) as string[]).includes(text) ? true : undefined,
   )
 }
+
+describe('external packages', () => {
+  it('are installed at the push, native parts included, and found by the code', async () => {
+    await app.app.write({
+      'convex.json': JSON.stringify({ node: { externalPackages: ['picocolors', 'koffi'] } }),
+      'package.json': JSON.stringify({
+        name: 'node-actions',
+        type: 'module',
+        dependencies: { convex: '1.48.0', koffi: '*', picocolors: '*' },
+      }),
+      'convex/external.ts': external,
+    })
+    await app.push()
+    const { body } = await post(app.url, '/api/action', { path: 'external:both', args: {}, format: 'json' })
+    expect(body.value).toEqual({ colored: 'plain', isProcessId: true })
+  })
+})
+
+const external = `
+'use node'
+import colors from 'picocolors'
+import koffi from 'koffi'
+import { action } from './_generated/server'
+
+export const both = action({
+  args: {},
+  handler: async () => ({
+    colored: colors.createColors(false).red('plain'),
+    isProcessId: koffi.load(null).func('int getpid()')() === process.pid,
+  }),
+})
+`

@@ -136,6 +136,7 @@ export class DeploymentHost implements Provisioner {
       await hosted.closing
     }
     await rm(join(this.#folder, name), { recursive: true, force: true })
+    await this.#deps.node.removeUser(name)
   }
 
   /** Keys were revoked: open admin sessions are checked again. */

@@ -163,6 +163,13 @@ export class Deployment {
     const pushes = new PushService({
       database,
       analyzer,
+      onLive: async (requirements) => {
+        try {
+          await node.setUser(name, requirements)
+        } catch (error) {
+          log.error({ err: error }, 'External packages of Node actions may be removed although they are used.')
+        }
+      },
       nodeAnalyzer: new NodeAnalyzer({ provider: node, log }),
       registry,
       clock,

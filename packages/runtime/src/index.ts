@@ -29,7 +29,7 @@ export type * from './node-actions/node-action.ts'
 /** Push analysis of modules that run in Node. */
 export { NodeAnalyzer } from './node-actions/node-analyzer.ts'
 export { packageSetId } from './node-actions/package-set.ts'
-export { ownNode } from './node-actions/own-node.ts'
+export { NpmNodeProvider, type NpmNodeProviderOptions } from './node-actions/npm-node-provider.ts'
 /** `bundleOneOffQuery(live, source)`: code in which a query that was sent as source can run. */
 export { bundleOneOffQuery, oneOffQueryPath } from './one-off-query.ts'
 export { runtimeLimits } from './limits.ts'

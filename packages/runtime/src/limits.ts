@@ -68,6 +68,12 @@ export const runtimeLimits = {
   maxNodeLogLines: 257,
   /** All modules of a push, evaluated in Node. */
   nodeAnalysisTimeMs: 30_000,
+  /** One run of npm, for a push that asks for packages or a version of Node. */
+  npmInstallMs: 180_000,
+  /** External packages of one push, unpacked. */
+  maxExternalPackagesBytes: 512 * 1_048_576,
+  /** What no deployment uses is kept for so long: a push may be about to. */
+  unusedPackagesMs: 3_600_000,
   /** Standard error of a runner that is kept for the log. */
   stderrTailBytes: 4_096,
 } as const

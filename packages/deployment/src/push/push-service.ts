@@ -15,7 +15,7 @@ import {
   type Transaction,
   waitForSchema,
 } from '@concave/database'
-import { type Analyzer, type NodeAnalyzer, packageSetId } from '@concave/runtime'
+import { type Analyzer, type NodeAnalyzer, type NodeRequirements, packageSetId } from '@concave/runtime'
 import { type AuthDiff, replaceAuthProviders } from '../auth/auth-configuration.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
 import { httpModulePath } from '../functions/http-routes.ts'
@@ -47,6 +47,7 @@ export class PushService {
   readonly #registry: CodeRegistry
   readonly #clock: Clock
   readonly #onActions: () => void
+  readonly #onLive: (requirements: NodeRequirements) => Promise<void>
   /** By the id that travels through the client. The oldest are forgotten. */
   readonly #started = new Map<string, StartedPush>()
 
@@ -58,7 +59,10 @@ export class PushService {
     readonly clock: Clock
     /** Called before a push that has actions goes live. */
     readonly onActions: () => void
+    /** Called after a push went live. */
+    readonly onLive: (requirements: NodeRequirements) => Promise<void>
   }) {
+    this.#onLive = deps.onLive
     this.#database = deps.database
     this.#analyzer = deps.analyzer
     this.#nodeAnalyzer = deps.nodeAnalyzer
@@ -168,6 +172,7 @@ export class PushService {
       if (options.isDryRun || started.isDryRun) return toDiff(undefined)
       const { value } = await this.#database.mutate('system:finish_push', (tx) => this.#goLive(tx, started, options))
       this.#started.delete(pushId)
+      await this.#onLive(started.evaluated.requirements)
       return toDiff(value)
     })
   }

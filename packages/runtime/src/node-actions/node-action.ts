@@ -24,4 +24,7 @@ export type NodeInstallation = { readonly nodePath: string; readonly packagesFol
 /** Provides what pushes require. Rejects with `BadRequest`, naming what could not be had. */
 export interface NodeProvider {
   provide(requirements: NodeRequirements): Promise<NodeInstallation>
+  /** `user`'s live code needs this from now on, and nothing else. */
+  setUser(user: string, requirements: NodeRequirements): Promise<void>
+  removeUser(user: string): Promise<void>
 }
