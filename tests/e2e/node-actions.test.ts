@@ -137,6 +137,20 @@ describe('external packages', () => {
   })
 })
 
+describe('the version of Node', () => {
+  it('is the one that convex.json asks for', async () => {
+    await using old = await pushApp(server, { folder: fixtureFolder('node-actions') })
+    await old.app.write({ 'convex.json': JSON.stringify({ node: { nodeVersion: '22' } }) })
+    await old.push()
+    const answer = await post(old.url, '/api/action', { path: 'machine:native', args: { text: 'old' }, format: 'json' })
+    expect(answer.body.value).toMatchObject({ read: 'old', version: expect.stringMatching(/^22\./) })
+    const failed = await post(old.url, '/api/action', { path: 'machine:failing', args: { kind: 'error' } })
+    expect(failed.body.errorMessage).toContain('at handler (../convex/machine.ts:')
+    const rejected = await post(old.url, '/api/action', { path: 'machine:failing', args: { kind: 'rejection' } })
+    expect(rejected.body.errorMessage).toContain('Uncaught Error: nobody listens')
+  })
+})
+
 const external = `
 'use node'
 import colors from 'picocolors'

@@ -41,7 +41,7 @@ function openHost(idleTimeoutMs: number): DeploymentHost {
     log,
     runners,
     node: noNode,
-    egress: { fetch: () => Promise.reject(new Error('No action is to run here.')) },
+    egress: { allowsPrivate: false, fetch: () => Promise.reject(new Error('No action is to run here.')) },
     committers,
     idleTimeoutMs,
   })

@@ -170,7 +170,7 @@ export class Deployment {
           log.error({ err: error }, 'External packages of Node actions may be removed although they are used.')
         }
       },
-      nodeAnalyzer: new NodeAnalyzer({ provider: node, log }),
+      nodeAnalyzer: new NodeAnalyzer({ provider: node, egress, log }),
       registry,
       clock,
       onActions: () => this.#actions.warm(),

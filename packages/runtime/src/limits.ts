@@ -64,6 +64,10 @@ export const runtimeLimits = {
   /** How often a process with actions is looked at, and how long it may compute before new actions go elsewhere. */
   nodeWatchMs: 250,
   nodeStuckMs: 2_000,
+  /** Private memory that such a process, and each that it starts, may reserve above what it has at start. */
+  nodeDataBytes: 2 * 1024 * 1_048_576,
+  /** Connections and names that the supervisor is asked for at the same time. */
+  maxNodeConnecting: 256,
   /** Log lines of one Node action, with the one that says so when it has used them up. */
   maxNodeLogLines: 257,
   /** All modules of a push, evaluated in Node. */

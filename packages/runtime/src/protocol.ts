@@ -31,6 +31,8 @@ export const frameKinds = {
   forget: 16,
   /** To processes of Node actions; `node-actions/node-frames.ts` has their texts. */
   ping: 17,
+  connected: 18,
+  resolved: 19,
   // runner → supervisor
   ready: 20,
   syscall: 21,
@@ -49,6 +51,8 @@ export const frameKinds = {
   actionTurn: 31,
   actionEnded: 32,
   pong: 33,
+  connect: 34,
+  resolve: 35,
 } as const
 
 export type FrameKind = (typeof frameKinds)[keyof typeof frameKinds]

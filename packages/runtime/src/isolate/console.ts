@@ -158,7 +158,7 @@ const methods = {
   timeLog(label?: unknown, ...args: unknown[]): void {
     const name = timerLabel(label)
     const duration = elapsed(name)
-    if (duration !== undefined) addLine('INFO', [arrayJoin([`${name}: ${duration}ms`, ...format(args)], ' ')])
+    if (duration !== undefined) addLine('INFO', [arrayJoin([`${name}: ${duration}ms`, ...formatArguments(args)], ' ')])
   },
   timeEnd(label?: unknown): void {
     const name = timerLabel(label)

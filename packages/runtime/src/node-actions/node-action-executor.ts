@@ -172,6 +172,7 @@ export class NodeActionExecutor {
         nodePath,
         workspace,
         variables: request.env.variables,
+        allowsPrivate: this.#egress.allowsPrivate,
         log: this.#log,
       })
       if (this.#isClosed) {

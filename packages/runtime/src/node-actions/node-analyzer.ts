@@ -1,5 +1,6 @@
 import { BadRequest, createDeferred, Internal, type Log } from '@concave/base'
 import type { AnalyzedFunction, AnalyzedModule } from '../analyzer.ts'
+import type { Egress } from '../actions/egress.ts'
 import type { CodeBundle, EnvBundle } from '../execution.ts'
 import { runtimeLimits } from '../limits.ts'
 import { frameKinds } from '../protocol.ts'
@@ -25,11 +26,18 @@ const maxFailureLogLines = 100
  */
 export class NodeAnalyzer {
   readonly #provider: NodeProvider
+  readonly #allowsPrivate: boolean
   readonly #log: Log
   readonly #timers: Timers
 
-  constructor(options: { readonly provider: NodeProvider; readonly log: Log; readonly timers?: Timers }) {
+  constructor(options: {
+    readonly provider: NodeProvider
+    readonly egress: Pick<Egress, 'allowsPrivate'>
+    readonly log: Log
+    readonly timers?: Timers
+  }) {
     this.#provider = options.provider
+    this.#allowsPrivate = options.egress.allowsPrivate
     this.#log = options.log
     this.#timers = options.timers ?? systemTimers
   }
@@ -38,7 +46,7 @@ export class NodeAnalyzer {
   async analyze({ code, env, requirements }: NodeAnalyzeRequest): Promise<ReadonlyMap<string, AnalyzedModule>> {
     const { nodePath, packagesFolder } = await this.#provider.provide(requirements)
     const workspace = await NodeWorkspace.create(code, { packagesFolder })
-    const process = await NodeProcess.start({ nodePath, workspace, variables: env.variables, log: this.#log })
+    const process = await NodeProcess.start({ nodePath, workspace, variables: env.variables, allowsPrivate: this.#allowsPrivate, log: this.#log })
     let isTimedOut = false
     const stopLimit = this.#timers.after(runtimeLimits.nodeAnalysisTimeMs, () => {
       isTimedOut = true

@@ -3,7 +3,8 @@ import type { Socket } from 'node:net'
 import { createDeferred, type Log } from '@concave/base'
 import { runtimeLimits } from '../limits.ts'
 import { encodeFrame, FrameParser, frameKinds, type Frame, type FrameKind } from '../protocol.ts'
-import type { NodeBoot } from './node-frames.ts'
+import { NodeConnections } from './node-connections.ts'
+import type { NodeBoot, NodeReady } from './node-frames.ts'
 import type { NodeWorkspace } from './node-workspace.ts'
 
 export type NodeExit = {
@@ -18,8 +19,13 @@ export type NodeProcessOptions = {
   /** Its files; removed when it has ended. */
   readonly workspace: NodeWorkspace
   readonly variables: Readonly<Record<string, string>>
+  /** Whether it may reach addresses inside. If not, connections are made for it. */
+  readonly allowsPrivate: boolean
   readonly log: Log
 }
+
+const openWallsWarning =
+  'Node actions run without these walls on this machine. Serve only code that you trust, or run the server on Linux.'
 
 /** Signals by which V8 and libc end a process that is out of memory or broken. */
 const crashSignals: ReadonlySet<string> = new Set(['SIGABRT', 'SIGTRAP', 'SIGILL', 'SIGSEGV', 'SIGBUS'])
@@ -34,6 +40,7 @@ export class NodeProcess {
   onExit: (exit: NodeExit) => void = () => undefined
   readonly #child: ChildProcess
   readonly #socket: Socket
+  readonly #connections: NodeConnections
   readonly #exited = createDeferred<void>()
   #exit: NodeExit | undefined
   #isOverMemory = false
@@ -52,7 +59,11 @@ export class NodeProcess {
         this.kill()
         return
       }
-      for (const frame of frames) this.onFrame(frame)
+      for (const frame of frames) if (!this.#connections.handle(frame)) this.onFrame(frame)
+    })
+    this.#connections = new NodeConnections({
+      descriptors: child.stdio[4] as Socket,
+      send: (kind, texts) => this.send(kind, texts),
     })
     // A write to a process that has just ended fails; `exit` tells the rest.
     this.#socket.on('error', () => this.kill())
@@ -61,6 +72,7 @@ export class NodeProcess {
     })
     child.once('exit', (code, signal) => {
       // Programs that it has started go with it.
+      this.#connections.close()
       this.#killGroup()
       child.stderr?.destroy()
       // What it has said before its end is heard first.
@@ -78,7 +90,7 @@ export class NodeProcess {
       {
         cwd: workspace.temporaryFolder,
         env: environmentOf(workspace),
-        stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+        stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
         // A process group of its own: it is ended with all that it has started.
         detached: true,
       },
@@ -88,13 +100,13 @@ export class NodeProcess {
     child.once('error', (error) => spawned.reject(error))
     await spawned.promise
     const started = new NodeProcess(child, child.pid as number, workspace)
-    const ready = createDeferred<void>()
+    const ready = createDeferred<NodeReady>()
     const timer = setTimeout(() => {
       started.kill()
       ready.reject(new Error('A process of Node actions did not start in time.'))
     }, runtimeLimits.startTimeMs)
-    started.onFrame = ({ kind }) => {
-      if (kind === frameKinds.ready) ready.resolve()
+    started.onFrame = ({ kind, texts }) => {
+      if (kind === frameKinds.ready) ready.resolve(JSON.parse(texts[0] ?? '') as NodeReady)
     }
     started.onExit = ({ description }) =>
       ready.reject(new Error(`A process of Node actions ended while starting (${description}): ${started.#stderrTail}`))
@@ -102,10 +114,15 @@ export class NodeProcess {
       codeFolder: workspace.codeFolder,
       temporaryFolder: workspace.temporaryFolder,
       variables,
+      readableFolders: workspace.packagesFolder === undefined ? [] : [workspace.packagesFolder],
+      network: options.allowsPrivate ? 'own' : 'handed',
+      userId: workspace.userId,
+      dataBytes: runtimeLimits.nodeDataBytes,
     }
     started.send(frameKinds.boot, [JSON.stringify(boot)])
     try {
-      await ready.promise
+      const { open, reason } = await ready.promise
+      if (open.length > 0) options.log.warn({ walls: open, reason }, openWallsWarning)
       return started
     } finally {
       clearTimeout(timer)

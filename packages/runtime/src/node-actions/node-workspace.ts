@@ -1,4 +1,6 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { randomInt } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { chmod, chown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { CodeBundle } from '../execution.ts'
@@ -16,9 +18,12 @@ export class NodeWorkspace {
   readonly temporaryFolder: string
   /** The `node_modules` of the external packages, if there are any. */
   readonly packagesFolder: string | undefined
+  /** Whoever runs the process: a user of its own if the server is root. */
+  readonly userId: number | undefined
   readonly #folder: string
 
   private constructor(folder: string, packagesFolder: string | undefined) {
+    this.userId = process.getuid?.() === 0 ? newUserId() : undefined
     this.#folder = folder
     this.program = join(folder, 'runner.cjs')
     this.codeFolder = `${join(folder, 'code')}/`
@@ -41,10 +46,32 @@ export class NodeWorkspace {
     if (options.packagesFolder !== undefined) {
       await symlink(options.packagesFolder, join(workspace.codeFolder, 'node_modules'), 'dir')
     }
+    if (workspace.userId !== undefined) await workspace.#giveTo(workspace.userId)
     return workspace
+  }
+
+  /** The process reads all of it and writes to its own folder; other users see nothing. */
+  async #giveTo(userId: number): Promise<void> {
+    await chown(this.#folder, 0, userId)
+    await chmod(this.#folder, 0o750)
+    await chown(this.temporaryFolder, userId, userId)
+    await chmod(this.temporaryFolder, 0o700)
   }
 
   async remove(): Promise<void> {
     await rm(this.#folder, { recursive: true, force: true, maxRetries: 3 })
   }
+}
+
+/** Among those that nobody has, as far as this machine or container has so many. */
+function newUserId(): number {
+  const [first, last] = countUsers() > 0x7000_0000 ? [0x6000_0000, 0x6fff_ffff] : [40_000, 59_999]
+  return randomInt(first, last)
+}
+
+/** User namespaces may have fewer than the kernel: `/proc/self/uid_map` has first, first outside, and count of each range. */
+function countUsers(): number {
+  if (process.platform !== 'linux') return 0
+  const ranges = readFileSync('/proc/self/uid_map', 'utf8').trim().split('\n')
+  return Math.max(...ranges.map((range) => Number(range.trim().split(/\s+/)[2])))
 }

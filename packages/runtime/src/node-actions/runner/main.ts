@@ -15,7 +15,9 @@ import { installConvex } from './convex-global.ts'
 import { collectLines, installConsole } from './node-console.ts'
 import { currentCall, NodeCall } from './node-call.ts'
 import { installErrors, describeHere } from './node-errors.ts'
+import { installNetwork } from './network.ts'
 import { exitMessage, watchProcess } from './process-events.ts'
+import { putWallsUp } from './walls.ts'
 
 const channelFd = 3
 
@@ -28,6 +30,7 @@ type Action = {
 const channel = new Channel(channelFd, runtimeLimits.maxFrameBytes)
 const calls = new Map<string, NodeCall>()
 let codeUrl = ''
+let network: ReturnType<typeof installNetwork> | undefined
 
 channel.onFrame = (frame) => {
   const [first = '', second = '', third = '', fourth = '', fifth = ''] = frame.texts
@@ -47,6 +50,12 @@ channel.onFrame = (frame) => {
     case frameKinds.endAction:
       calls.get(first)?.drop()
       return
+    case frameKinds.connected:
+      network?.receive('connected', frame.texts)
+      return
+    case frameKinds.resolved:
+      network?.receive('resolved', frame.texts)
+      return
     case frameKinds.ping:
       channel.send('pong', [])
       return
@@ -59,8 +68,10 @@ function unexpected(frame: Frame): never {
   throw new Error(`Unexpected frame kind ${frame.kind}.`)
 }
 
-function boot({ codeFolder, variables }: NodeBoot): void {
-  codeUrl = pathToFileURL(codeFolder).href
+function boot(options: NodeBoot): void {
+  codeUrl = pathToFileURL(options.codeFolder).href
+  if (options.network === 'handed' && process.platform === 'linux') network = installNetwork(channel)
+  const ready = putWallsUp(options)
   installConsole()
   installConvex()
   installErrors(codeUrl)
@@ -68,8 +79,8 @@ function boot({ codeFolder, variables }: NodeBoot): void {
     current: () => currentCall.getStore(),
     all: () => [...calls.values()],
   })
-  Object.assign(process.env, variables)
-  channel.send('ready', [])
+  Object.assign(process.env, options.variables)
+  channel.send('ready', [JSON.stringify(ready)])
 }
 
 function start(id: string, { modulePath, name }: NodeActionStart, argsText: string): void {
