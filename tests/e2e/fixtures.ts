@@ -11,6 +11,7 @@ type FixtureName =
   | 'files'
   | 'hostile'
   | 'newest'
+  | 'node-actions'
   | 'search'
   | 'shop'
   | 'stateful'

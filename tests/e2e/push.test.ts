@@ -279,17 +279,4 @@ describe('a push that fails', () => {
     expect(text).toContain('400 Bad Request: SchemaDefinitionError')
     expect(text).toContain('missing')
   })
-
-  const functionPrelude = `import { action, internalMutation } from './_generated/server'\n`
-  it.each([
-    {
-      what: '"use node"',
-      files: { 'convex/node.ts': `'use node'\n${functionPrelude}export const call = action(async () => 1)\n` },
-      says: 'The module node.js says "use node"',
-    },
-  ])('refuses $what by name', async ({ files: changes, says }) => {
-    const text = await fail(changes)
-    expect(text).toContain('400 Bad Request')
-    expect(text).toContain(says)
-  })
 })

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLog, systemClock, systemRandom } from '@concave/base'
 import { Collection, Database } from '@concave/database'
-import { RunnerPool } from '@concave/runtime'
+import { type NodeProvider, RunnerPool } from '@concave/runtime'
 import { CommitterPool, SqliteStorage } from '@concave/storage'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { DeploymentHost } from './deployment-host.ts'
@@ -24,6 +24,12 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
+const noNode: NodeProvider = {
+  provide: () => Promise.reject(new Error('No Node action is to run here.')),
+  setUser: async () => undefined,
+  removeUser: async () => undefined,
+}
+
 function openHost(idleTimeoutMs: number): DeploymentHost {
   return new DeploymentHost({
     folder,
@@ -34,7 +40,8 @@ function openHost(idleTimeoutMs: number): DeploymentHost {
     random: systemRandom,
     log,
     runners,
-    egress: { fetch: () => Promise.reject(new Error('No action is to run here.')) },
+    node: noNode,
+    egress: { allowsPrivate: false, fetch: () => Promise.reject(new Error('No action is to run here.')) },
     committers,
     idleTimeoutMs,
   })

@@ -10,7 +10,7 @@ import { DiskBlobs } from '@concave/blobs'
 import type { DeploymentType, DeploymentUrls, Provisioner } from '@concave/control-plane'
 import { Deployment, type KeyVerifier } from '@concave/deployment'
 import { errorReply, sendReply } from '@concave/http'
-import type { Egress, RunnerPool } from '@concave/runtime'
+import type { Egress, NodeProvider, RunnerPool } from '@concave/runtime'
 import { type CommitterPool, SqliteStorage } from '@concave/storage'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { readDeploymentState, writeDeploymentState } from './deployment-state.ts'
@@ -58,6 +58,7 @@ export class DeploymentHost implements Provisioner {
     readonly log: Log
     readonly runners: RunnerPool
     readonly egress: Egress
+    readonly node: NodeProvider
     readonly committers: CommitterPool
   }
   readonly #hosted = new Map<string, Hosted>()
@@ -78,6 +79,7 @@ export class DeploymentHost implements Provisioner {
     readonly log: Log
     readonly runners: RunnerPool
     readonly egress: Egress
+    readonly node: NodeProvider
     readonly committers: CommitterPool
     readonly idleTimeoutMs?: number
   }) {
@@ -134,6 +136,7 @@ export class DeploymentHost implements Provisioner {
       await hosted.closing
     }
     await rm(join(this.#folder, name), { recursive: true, force: true })
+    await this.#deps.node.removeUser(name)
   }
 
   /** Keys were revoked: open admin sessions are checked again. */
@@ -288,7 +291,7 @@ export class DeploymentHost implements Provisioner {
     const { name, type, ports } = hosted.manifest
     this.#wakeTimes.set(name, undefined)
     await writeDeploymentState(join(this.#folder, name), { isOpen: true })
-    const { clock, random, runners, egress, committers } = this.#deps
+    const { clock, random, runners, egress, node, committers } = this.#deps
     const log = this.#deps.log.child({ room: 'deployment', deployment: name })
     const { url, siteUrl } = this.#urls(ports)
     return await Deployment.open({
@@ -301,6 +304,7 @@ export class DeploymentHost implements Provisioner {
       keys: this.#keysOf(name),
       runners,
       egress,
+      node,
       clock,
       random,
       log,

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { type Clock, createLog, type Log, NotFound, type Random, systemClock, systemRandom } from '@concave/base'
 import { ControlPlane } from '@concave/control-plane'
 import type { KeyVerdict } from '@concave/deployment'
-import { HttpEgress, RunnerPool } from '@concave/runtime'
+import { HttpEgress, NpmNodeProvider, RunnerPool } from '@concave/runtime'
 import { CommitterPool, SqliteStorage } from '@concave/storage'
 import { DeploymentHost } from './deployment-host.ts'
+import { readNpmEnvironment } from './npm-environment.ts'
 import { allowsPrivateFetch, type ServeConfig } from './options.ts'
 
 const pepperBytes = 32
@@ -51,6 +52,8 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
     )
   }
   const egress = opened.use(new HttpEgress({ allowsPrivate: allowsPrivateFetch(config) }))
+  const nodeFolder = join(config.dataDir, 'node')
+  const node = opened.use(new NpmNodeProvider({ ...deps, folder: nodeFolder, npmEnvironment: readNpmEnvironment() }))
   // Each needs the other: keys are looked up when the first request comes, long after both exist.
   let verify: ControlPlane['verifyDeploymentKey'] | undefined
   const deployments = new DeploymentHost({
@@ -67,6 +70,7 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
     }),
     runners,
     egress,
+    node,
     committers,
   })
   const controlPlane = await openControlPlane({

@@ -5,7 +5,16 @@ import type { Clock, Log, Random } from '@concave/base'
 import type { Blobs } from '@concave/blobs'
 import { Database, RetentionWorker, SchemaWorker } from '@concave/database'
 import { type NodeHandler, type RouteHandler, Router, serveRoutes } from '@concave/http'
-import { ActionExecutor, Analyzer, type Egress, Executor, type RunnerPool } from '@concave/runtime'
+import {
+  ActionExecutor,
+  Analyzer,
+  type Egress,
+  Executor,
+  NodeActionExecutor,
+  NodeAnalyzer,
+  type NodeProvider,
+  type RunnerPool,
+} from '@concave/runtime'
 import type { Storage } from '@concave/storage'
 import { SyncServer } from '@concave/sync'
 import { Access, type KeyVerifier } from './access.ts'
@@ -51,6 +60,8 @@ export type DeploymentOptions = {
   readonly runners: RunnerPool
   /** Makes the network requests of actions. */
   readonly egress: Egress
+  /** What Node actions run in. */
+  readonly node: NodeProvider
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -64,6 +75,7 @@ export class Deployment {
   readonly #database: Database
   readonly #executor: Executor
   readonly #actions: ActionExecutor
+  readonly #nodeActions: NodeActionExecutor
   readonly #schemas: SchemaWorker
   readonly #retention: RetentionWorker
   readonly #files: FileStore
@@ -107,6 +119,8 @@ export class Deployment {
     this.#database = database
     this.#executor = new Executor({ pool: runners, log, clock })
     this.#actions = new ActionExecutor({ pool: runners, egress: options.egress, log, clock })
+    const { egress, node } = options
+    this.#nodeActions = new NodeActionExecutor({ provider: node, egress, log, clock })
     this.#schemas = SchemaWorker.start({ database, clock, log })
     this.#retention = RetentionWorker.start({ database, clock, log })
     this.#files = new FileStore({ database, blobs, clock, random, url })
@@ -136,6 +150,7 @@ export class Deployment {
       files: this.#files,
       executor: this.#executor,
       actionExecutor: this.#actions,
+      nodeExecutor: this.#nodeActions,
       registry,
       system,
       access,
@@ -149,6 +164,14 @@ export class Deployment {
     const pushes = new PushService({
       database,
       analyzer,
+      onLive: async (requirements) => {
+        try {
+          await node.setUser(name, requirements)
+        } catch (error) {
+          log.error({ err: error }, 'External packages of Node actions may be removed although they are used.')
+        }
+      },
+      nodeAnalyzer: new NodeAnalyzer({ provider: node, egress, log }),
       registry,
       clock,
       onActions: () => this.#actions.warm(),
@@ -187,6 +210,7 @@ export class Deployment {
     const isUsed =
       this.#requests > 0 ||
       this.#actions.size > 0 ||
+      this.#nodeActions.size > 0 ||
       this.#sync.sessionCount > 0 ||
       this.#schemas.isBusy ||
       this.#scheduler.isBusy
@@ -258,6 +282,7 @@ export class Deployment {
     try {
       await this.#scheduler.stop()
       await this.#actions.close()
+      await this.#nodeActions.close()
       await this.#schemas.stop()
       await this.#retention.stop()
       await this.#fileCollector.stop()

@@ -3,6 +3,8 @@ import { runtimeLimits } from '@concave/runtime'
 /** Limits of one deployment (function-runtime.md §5, sync-and-http.md §2.4). Bytes, milliseconds, counts. */
 export const deploymentLimits = {
   maxArgumentsBytes: 16 * 1_048_576,
+  /** Of Node actions, as text. */
+  maxNodeArgumentsBytes: 5 * 1_048_576,
   maxResultBytes: 16 * 1_048_576,
   maxNestedCalls: 8,
   /** A mutation that runs longer lets the next one start beside it. */

@@ -1,6 +1,6 @@
 /** The deployment's own records: rows of system tables (database.md §10), typed. */
 import { Collection } from '@concave/database'
-import type { ReuseTier } from '@concave/runtime'
+import type { ExternalPackage, ReuseTier } from '@concave/runtime'
 import type { AuthProvider } from './auth/auth-provider.ts'
 
 /** The push that is live. One row. */
@@ -13,6 +13,10 @@ export type UdfConfig = {
   readonly importPhaseUnixTimestampMs: number
   /** JSON text of the app's `ComponentDefinition`. Absent in rows from before there were components. */
   readonly definition?: string
+  /** Major version of Node that `convex.json` asks for; absent for the Node that serves. */
+  readonly nodeVersion?: string
+  /** External packages of Node actions, sorted by name; absent if there are none. */
+  readonly nodePackages?: readonly ExternalPackage[]
 }
 
 /** A component definition of the push that is live; the app's own code and definition are not among them. */
@@ -43,7 +47,7 @@ export type ModuleRow = {
   /** '' for the app. Components that share a definition share its modules. Absent in rows from before components. */
   readonly definitionPath?: string
   readonly path: string
-  readonly environment: 'isolate'
+  readonly environment: 'isolate' | 'node'
   /** As pushed; what `sha256` is over, together with `sourceMap`. */
   readonly source: string
   readonly sourceMap?: string

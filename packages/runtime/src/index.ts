@@ -23,6 +23,13 @@ export { type Egress } from './actions/egress.ts'
 export { whenDrained } from './actions/drained.ts'
 export { ReadableSource } from './actions/readable-source.ts'
 export { HttpEgress } from './actions/http-egress.ts'
+/** One deployment's Node actions (`"use node"`): `nodeActions.run(request, host)`; ordinary Node, in a process of its own. */
+export { NodeActionExecutor, type NodeActionExecutorOptions } from './node-actions/node-action-executor.ts'
+export type * from './node-actions/node-action.ts'
+/** Push analysis of modules that run in Node. */
+export { NodeAnalyzer } from './node-actions/node-analyzer.ts'
+export { packageSetId } from './node-actions/package-set.ts'
+export { NpmNodeProvider, type NpmNodeProviderOptions } from './node-actions/npm-node-provider.ts'
 /** `bundleOneOffQuery(live, source)`: code in which a query that was sent as source can run. */
 export { bundleOneOffQuery, oneOffQueryPath } from './one-off-query.ts'
 export { runtimeLimits } from './limits.ts'

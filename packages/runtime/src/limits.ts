@@ -56,6 +56,30 @@ export const runtimeLimits = {
   maxActionOperationText: 128 * 1024 * 1024,
   /** Data that an action's isolate may add to a process that others share. */
   actionDataBytes: 128 * 1024 * 1024,
+  /** From the start of a Node action to its end (function-runtime.md §3.8). */
+  nodeActionTimeMs: 600_000,
+  /** Memory of a process of Node actions, which those that run in it share. */
+  nodeMemoryMb: 512,
+  /** Processes that run the Node actions of one deployment, and actions in one. */
+  maxNodeProcesses: 4,
+  maxActionsPerNodeProcess: 16,
+  /** How often a process with actions is looked at, and how long it may compute before new actions go elsewhere. */
+  nodeWatchMs: 250,
+  nodeStuckMs: 2_000,
+  /** Private memory that such a process, and each that it starts, may reserve above what it has at start. */
+  nodeDataBytes: 2 * 1024 * 1_048_576,
+  /** Connections and names that the supervisor is asked for at the same time. */
+  maxNodeConnecting: 256,
+  /** Log lines of one Node action, with the one that says so when it has used them up. */
+  maxNodeLogLines: 257,
+  /** All modules of a push, evaluated in Node. */
+  nodeAnalysisTimeMs: 30_000,
+  /** One run of npm, for a push that asks for packages or a version of Node. */
+  npmInstallMs: 180_000,
+  /** External packages of one push, unpacked. */
+  maxExternalPackagesBytes: 512 * 1_048_576,
+  /** What no deployment uses is kept for so long: a push may be about to. */
+  unusedPackagesMs: 3_600_000,
   /** Standard error of a runner that is kept for the log. */
   stderrTailBytes: 4_096,
 } as const

@@ -29,6 +29,10 @@ export const frameKinds = {
   endAction: 15,
   /** Calls whose writes have not happened, as numbers joined by commas: the runner counts its calls from 1. */
   forget: 16,
+  /** To processes of Node actions; `node-actions/node-frames.ts` has their texts. */
+  ping: 17,
+  connected: 18,
+  resolved: 19,
   // runner → supervisor
   ready: 20,
   syscall: 21,
@@ -46,6 +50,9 @@ export const frameKinds = {
   actionOperation: 30,
   actionTurn: 31,
   actionEnded: 32,
+  pong: 33,
+  connect: 34,
+  resolve: 35,
 } as const
 
 export type FrameKind = (typeof frameKinds)[keyof typeof frameKinds]

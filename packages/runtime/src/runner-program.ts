@@ -4,6 +4,7 @@ import { build } from 'esbuild'
 
 let program: Promise<string> | undefined
 let actionProgram: Promise<string> | undefined
+let nodeProgram: Promise<string> | undefined
 
 /**
  * The runner's program as one CommonJS text, which a child reads from its standard input: loading it as TypeScript files
@@ -20,14 +21,20 @@ export function loadActionRunnerProgram(): Promise<string> {
   return actionProgram
 }
 
-async function buildRunnerProgram(entry: URL): Promise<string> {
+/** The same for processes of Node actions, which may run an older Node. */
+export function loadNodeProgram(): Promise<string> {
+  nodeProgram ??= buildRunnerProgram(new URL('node-actions/runner/main.ts', import.meta.url), 'node20')
+  return nodeProgram
+}
+
+async function buildRunnerProgram(entry: URL, target = 'node24'): Promise<string> {
   const { resolve } = createRequire(import.meta.url)
   const result = await build({
     entryPoints: [fileURLToPath(entry)],
     bundle: true,
     format: 'cjs',
     platform: 'node',
-    target: 'node24',
+    target,
     legalComments: 'none',
     write: false,
     logLevel: 'silent',

@@ -10,8 +10,9 @@ import { AlreadyExists, type Log, PlatformError, systemClock, systemRandom } fro
 import { DiskBlobs } from '@concave/blobs'
 import { Deployment } from '@concave/deployment'
 import { errorReply, type RunningServer, sendReply, startServer } from '@concave/http'
-import { HttpEgress, RunnerPool } from '@concave/runtime'
+import { HttpEgress, NpmNodeProvider, RunnerPool } from '@concave/runtime'
 import { CommitterPool, DataLock, SqliteStorage } from '@concave/storage'
+import { readNpmEnvironment } from '../npm-environment.ts'
 import { allowsPrivateFetch } from '../options.ts'
 import { isAddressInUse } from '../port-range.ts'
 import { InstanceKeys } from './instance-keys.ts'
@@ -41,6 +42,10 @@ export async function startLocalBackend(config: LocalBackendConfig, log: Log): P
   }
   const { instance, url, siteUrl, host } = config
   const egress = opened.use(new HttpEgress({ allowsPrivate: allowsPrivateFetch({ host, privateFetch: 'auto' }) }))
+  const nodeFolder = join(resolve(config.storageFolder), 'node')
+  const node = opened.use(
+    new NpmNodeProvider({ folder: nodeFolder, npmEnvironment: readNpmEnvironment(), clock: systemClock, log }),
+  )
   const deployment = await KeptOpen.start(async () => {
     return await Deployment.open({
       name: instance.name,
@@ -52,6 +57,7 @@ export async function startLocalBackend(config: LocalBackendConfig, log: Log): P
       keys: new InstanceKeys(instance),
       runners,
       egress,
+      node,
       clock: systemClock,
       random: systemRandom,
       log: log.child({ room: 'deployment', deployment: instance.name }),

@@ -3,14 +3,23 @@ import { randomBytes } from 'node:crypto'
 import type { Clock } from '@concave/base'
 import type { Database } from '@concave/database'
 import { displayFunctionPath } from '@concave/protocol'
-import type { ActionExecutor, LogLine } from '@concave/runtime'
+import type {
+  ActionExecutor,
+  ActionHost,
+  ActionOutcome,
+  EnvBundle,
+  LogLine,
+  NodeActionExecutor,
+} from '@concave/runtime'
 import type { FileStore } from '../files/file-store.ts'
+import { deploymentLimits } from '../limits.ts'
 import { type Caller, type FunctionLog, identityTypeOf } from '../logs/function-log.ts'
 import { type ActionCallees, DeploymentActionHost } from './action-host.ts'
 import type { Call } from './call-origin.ts'
 import { checkOuterArguments, checkResult } from './call-values.ts'
 import type { CodeRegistry } from './code-registry.ts'
 import { FunctionError } from './function-error.ts'
+import type { LoadedCode } from './loaded-code.ts'
 import { wrongKindMessage } from './function-host.ts'
 import { isWithinReach, readOnlyMessage, unreachableMessage } from './reach.ts'
 import type { Run } from './run.ts'
@@ -20,11 +29,24 @@ export type ActionServiceDependencies = {
   readonly database: Database
   readonly files: FileStore
   readonly actionExecutor: ActionExecutor
+  readonly nodeExecutor: NodeActionExecutor
   readonly registry: CodeRegistry
   readonly functionLog: FunctionLog
   readonly clock: Clock
   readonly functions: ActionCallees
 }
+
+/** A call whose function was found and whose arguments were checked. */
+type ResolvedCall = {
+  readonly call: Call
+  readonly code: LoadedCode
+  readonly env: EnvBundle
+  readonly argsText: string
+}
+
+const nodeArgumentsMessage =
+  'Node actions arguments size is too large. The maximum size is 5 MiB. Reduce the size of the arguments or consider ' +
+  'using Convex runtime actions instead, which have a 16 MiB limit. See https://docs.convex.dev/functions/runtimes'
 
 export class ActionService {
   readonly #deps: ActionServiceDependencies
@@ -72,7 +94,7 @@ export class ActionService {
   }
 
   async #runOnce(call: Call, onLog: (lines: readonly LogLine[]) => void): Promise<Run> {
-    const { actionExecutor, clock, database, deploymentName, files, functions, registry } = this.#deps
+    const { clock, database, deploymentName, files, functions, registry } = this.#deps
     try {
       if (call.identity.kind === 'admin' && call.identity.isReadOnly) throw new FunctionError(readOnlyMessage)
       const tx = database.begin('query')
@@ -82,16 +104,10 @@ export class ActionService {
         throw new FunctionError(unreachableMessage(call))
       }
       if (found.udfType !== 'action') throw new FunctionError(wrongKindMessage(call.path, 'action', found.udfType))
-      const outcome = await actionExecutor.run(
-        {
-          kind: 'action',
-          code: component.code.bundle,
-          env: component.environment(await registry.environment(tx)),
-          modulePath: call.path.module,
-          exportName: call.path.name,
-          argsText: checkOuterArguments(call.path, found.args, call.args, tx.tableNumbers(component.id)),
-          seed: randomBytes(32).toString('hex'),
-        },
+      const env = component.environment(await registry.environment(tx))
+      const argsText = checkOuterArguments(call.path, found.args, call.args, tx.tableNumbers(component.id))
+      const outcome = await this.#execute(
+        { call, code: component.code, env, argsText },
         new DeploymentActionHost({
           functionName: displayFunctionPath(call.path),
           component,
@@ -112,5 +128,22 @@ export class ActionService {
       if (!(error instanceof FunctionError)) throw error
       return { kind: 'error', error, logLines: [] }
     }
+  }
+
+  async #execute({ call, code, env, argsText }: ResolvedCall, host: ActionHost): Promise<ActionOutcome> {
+    const request = {
+      kind: 'action',
+      env,
+      modulePath: call.path.module,
+      exportName: call.path.name,
+      argsText,
+      seed: randomBytes(32).toString('hex'),
+    } as const
+    if (!code.runsInNode(call.path)) return await this.#deps.actionExecutor.run({ ...request, code: code.bundle }, host)
+    if (Buffer.byteLength(argsText) > deploymentLimits.maxNodeArgumentsBytes)
+      throw new FunctionError(nodeArgumentsMessage)
+    const { bundle, requirements } = code.node
+    const functionName = displayFunctionPath(call.path)
+    return await this.#deps.nodeExecutor.run({ ...request, code: bundle, requirements, functionName }, host)
   }
 }

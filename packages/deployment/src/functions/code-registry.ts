@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { assert } from '@concave/base'
 import type { Database, Transaction } from '@concave/database'
-import type { AnalyzedModule, EnvBundle } from '@concave/runtime'
+import type { AnalyzedModule, CodeBundle, EnvBundle, NodeRequirements } from '@concave/runtime'
 import type { Commit } from '@concave/storage'
 import { loadAuthProviders } from '../auth/auth-configuration.ts'
 import type { AuthProvider } from '../auth/auth-provider.ts'
@@ -122,8 +122,9 @@ async function loadApp(tx: Transaction): Promise<LoadedApp> {
   const definitions = config === undefined ? [] : await componentDefinitions.list(tx)
   const mounted = config === undefined ? [] : await components.list(tx)
   const modulesByDefinition = Map.groupBy(rows, ({ definitionPath }) => definitionPath ?? '')
+  const requirements = { nodeVersion: config?.nodeVersion, packages: config?.nodePackages ?? [] }
   const loadCode = (path: string, from: CodeVersion | undefined): LoadedCode =>
-    toLoadedCode(serverVersion, from, modulesByDefinition.get(path) ?? [])
+    toLoadedCode(serverVersion, requirements, from, modulesByDefinition.get(path) ?? [])
   const byPath = new Map(
     definitions.map((row) => [row.path, { code: loadCode(row.path, row), definition: parseDefinition(row) }]),
   )
@@ -161,21 +162,26 @@ function parseDefinition({ definition }: { readonly definition?: string | undefi
 
 function toLoadedCode(
   serverVersion: string | null,
+  requirements: NodeRequirements,
   from: CodeVersion | undefined,
   rows: readonly ModuleRow[],
 ): LoadedCode {
-  return new LoadedCode({
-    bundle: {
-      version: from?.codeVersion ?? '',
-      modules: new Map(
-        rows.map(({ path, preparedSource, preparedSourceMap, reuse }) => [
+  const bundleOf = (environment: ModuleRow['environment']): CodeBundle => ({
+    version: from?.codeVersion ?? '',
+    modules: new Map(
+      rows
+        .filter((row) => row.environment === environment)
+        .map(({ path, preparedSource, preparedSourceMap, reuse }) => [
           path,
           { path, source: preparedSource, sourceMap: preparedSourceMap, reuse },
         ]),
-      ),
-      importSeed: from?.importPhaseRngSeed ?? '00'.repeat(32),
-      importTimeMs: from?.importPhaseUnixTimestampMs ?? 0,
-    },
+    ),
+    importSeed: from?.importPhaseRngSeed ?? '00'.repeat(32),
+    importTimeMs: from?.importPhaseUnixTimestampMs ?? 0,
+  })
+  return new LoadedCode({
+    bundle: bundleOf('isolate'),
+    node: { bundle: bundleOf('node'), requirements },
     serverVersion,
     modules: new Map(rows.map((row) => [row.path, JSON.parse(row.analyzeResult) as AnalyzedModule])),
   })

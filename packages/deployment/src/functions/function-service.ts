@@ -15,6 +15,7 @@ import { type Database, OutOfRetention, type ReadSet, type Transaction } from '@
 import { displayFunctionPath, type Identity, identityKey, noClient, parseFunctionPath } from '@concave/protocol'
 import {
   type ActionExecutor,
+  type NodeActionExecutor,
   bundleOneOffQuery,
   CatchableError,
   type CodeBundle,
@@ -90,6 +91,7 @@ export type FunctionServiceDependencies = {
   readonly functionLog: FunctionLog
   readonly clock: Clock
   readonly actionExecutor: ActionExecutor
+  readonly nodeExecutor: NodeActionExecutor
 }
 
 export class FunctionService implements SyncBackend {

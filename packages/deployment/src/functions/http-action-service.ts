@@ -28,7 +28,7 @@ export type HttpCallEnd =
   /** `body`: JSON for the client, if nothing has gone out yet. */
   | { readonly kind: 'failed'; readonly body: object }
 
-export type HttpActionServiceDependencies = ActionServiceDependencies & {
+export type HttpActionServiceDependencies = Omit<ActionServiceDependencies, 'nodeExecutor'> & {
   /** Callers learn no error texts. */
   readonly isRedacted: boolean
   readonly access: Access

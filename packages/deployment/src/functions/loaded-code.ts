@@ -1,7 +1,7 @@
 /** The code that is live as of one push, as the function service uses it. */
 import type { FunctionPath } from '@concave/protocol'
 import { canonicalFunctionPath } from '@concave/protocol'
-import type { AnalyzedModule, CodeBundle, UdfType } from '@concave/runtime'
+import type { AnalyzedModule, CodeBundle, NodeRequirements, UdfType } from '@concave/runtime'
 import { parseValidator, type Validator } from '@concave/values'
 
 /** Actions have no transaction of their own. */
@@ -20,8 +20,12 @@ export type TransactionalFunction = LoadedFunction & { readonly udfType: UdfType
 
 const kinds = { Query: 'query', Mutation: 'mutation', Action: 'action' } as const
 
+/** Modules that say "use node", apart from all others. */
+export type NodeCode = { readonly bundle: CodeBundle; readonly requirements: NodeRequirements }
+
 export class LoadedCode {
   readonly bundle: CodeBundle
+  readonly node: NodeCode
   /** npm version of the push; null before the first one. */
   readonly serverVersion: string | null
   readonly modules: ReadonlyMap<string, AnalyzedModule>
@@ -29,12 +33,22 @@ export class LoadedCode {
 
   constructor(options: {
     readonly bundle: CodeBundle
+    /** Absent for code that has no such modules. */
+    readonly node?: NodeCode
     readonly serverVersion: string | null
     readonly modules: ReadonlyMap<string, AnalyzedModule>
   }) {
     this.bundle = options.bundle
+    this.node = options.node ?? {
+      bundle: { ...options.bundle, modules: new Map() },
+      requirements: { nodeVersion: undefined, packages: [] },
+    }
     this.serverVersion = options.serverVersion
     this.modules = options.modules
+  }
+
+  runsInNode(path: FunctionPath): boolean {
+    return this.node.bundle.modules.has(path.module)
   }
 
   find(path: FunctionPath): LoadedFunction | undefined {

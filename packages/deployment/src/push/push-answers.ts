@@ -1,4 +1,5 @@
 /** What the push routes answer, in the forms that the CLI checks (cli-protocol.md §3.5, §3.8). */
+import { packageSetId } from '@concave/runtime'
 import { exportPublicFunctions, showDefinitionExports } from '../components/component-exports.ts'
 import { showComponentTree } from '../components/component-tree.ts'
 import type { AuthDiff } from '../auth/auth-configuration.ts'
@@ -23,7 +24,7 @@ export function showStartedPush(pushId: string, evaluated: EvaluatedPush, schema
   return {
     concavePushId: pushId,
     environmentVariables: userVariables(evaluated),
-    externalDepsId: null,
+    externalDepsId: packageSetId(evaluated.requirements.packages) ?? null,
     componentDefinitionPackages: Object.fromEntries([...definitions.keys()].map((path) => [path, {}])),
     appAuth: evaluated.authProviders,
     analysis: Object.fromEntries(

@@ -6,9 +6,12 @@ import {
   type AnalyzedModule,
   type Analyzer,
   type AnalyzeOutcome,
+  type CodeBundle,
   type EnvBundle,
   lowerModules,
   type ModuleSource,
+  type NodeAnalyzer,
+  type NodeRequirements,
   prepareModule,
   shiftSourceMap,
 } from '@concave/runtime'
@@ -25,7 +28,13 @@ import { readDeclarations } from '../components/environment-bindings.ts'
 import { type ModuleRow, modules } from '../records.ts'
 import type { CronDefinition } from '../scheduler/cron-jobs.ts'
 import { readCronDefinitions } from './cron-definitions.ts'
-import { type PushedModule, pushErrorPrefix, type PushRequest, pushError } from './push-request.ts'
+import {
+  type PushedModule,
+  pushErrorPrefix,
+  type PushRequest,
+  pushError,
+  readNodeRequirements,
+} from './push-request.ts'
 
 /** One definition of a push, the app's or a component's: code and schema that could go live. */
 export type EvaluatedDefinition = {
@@ -34,6 +43,8 @@ export type EvaluatedDefinition = {
   readonly importSeed: string
   readonly importTimeMs: number
   readonly rows: readonly ModuleRow[]
+  /** What its Node actions need. */
+  readonly requirements: NodeRequirements
   readonly modules: ReadonlyMap<string, AnalyzedModule>
   readonly crons: readonly CronDefinition[]
   readonly definition: ComponentDefinition
@@ -54,19 +65,14 @@ const noAnalysis: AnalyzedModule = { functions: [], reuseContext: false, httpRou
 
 export async function evaluatePush(
   request: PushRequest,
-  deps: {
-    readonly tx: Transaction
-    readonly analyzer: Analyzer
-    readonly env: EnvBundle
-    readonly clock: Clock
-  },
+  deps: Evaluation & { readonly tx: Transaction },
 ): Promise<EvaluatedPush> {
   const { appDefinition } = request
   const pushed = await mergeModules(deps.tx, request)
   const { components, mountable } = await evaluateComponents(request, deps)
   const { evaluated: app, outcome } = await evaluateDefinition(
     '',
-    { ...appDefinition, functions: pushed },
+    { ...appDefinition, functions: pushed, requirements: readNodeRequirements(request) },
     { ...deps, mountable },
   )
   readDeclarations(app.definition.envVars ?? [])
@@ -87,14 +93,23 @@ export async function evaluatePushedSchemas(
   const definition = components.size === 0 ? null : appDefinition.definition
   const { evaluated } = await evaluateDefinition(
     '',
-    { ...appDefinition, definition, functions: [] },
+    { ...appDefinition, definition, functions: [], requirements: noRequirements },
     { ...deps, mountable },
   )
   const definitions = new Map([['', evaluated], ...components])
   return { definitions, tree: buildComponentTree(definitions) }
 }
 
-type Evaluation = { readonly analyzer: Analyzer; readonly env: EnvBundle; readonly clock: Clock }
+/** Of components, which have no Node actions. */
+const noRequirements: NodeRequirements = { nodeVersion: undefined, packages: [] }
+
+/** What a push is evaluated with. */
+export type Evaluation = {
+  readonly analyzer: Analyzer
+  readonly nodeAnalyzer: NodeAnalyzer
+  readonly env: EnvBundle
+  readonly clock: Clock
+}
 
 /** What is mounted before who mounts it, which imports what it was evaluated to. */
 async function evaluateComponents(
@@ -110,7 +125,11 @@ async function evaluateComponents(
     const { definitionPath } = pushed
     const functions = checkModules(pushed.functions)
     const { evaluated, outcome } = await inComponent(definitionPath, () =>
-      evaluateDefinition(definitionPath, { ...pushed, functions }, { ...deps, mountable }),
+      evaluateDefinition(
+        definitionPath,
+        { ...pushed, functions, requirements: noRequirements },
+        { ...deps, mountable },
+      ),
     )
     components.set(definitionPath, evaluated)
     mountable.set(definitionPath, outcome.definitionText ?? '{}')
@@ -124,28 +143,39 @@ async function evaluateDefinition(
     readonly definition: PushedModule | null
     readonly schema: PushedModule | null
     readonly functions: readonly PushedModule[]
+    readonly requirements: NodeRequirements
     readonly udfServerVersion: string
   },
   deps: Evaluation & { readonly mountable: ReadonlyMap<string, string> },
 ): Promise<{ readonly evaluated: EvaluatedDefinition; readonly outcome: AnalyzeOutcome }> {
-  const lowered = await lowerModules(pushed.functions)
-  const prepared = lowered.map((module, i) => ({ ...prepare(module), module: pushed.functions[i] as PushedModule }))
+  const { isolate = [], node = [] } = Object.groupBy(pushed.functions, ({ environment }) => environment)
+  const lowered = [...(await lowerModules(isolate)), ...node]
+  const prepared = [...isolate, ...node].map((module, i) => ({ ...prepare(lowered[i] as PushedModule), module }))
   const codeVersion = bytesToHex(systemRandom.bytes(16))
   const importSeed = bytesToHex(systemRandom.bytes(32))
   const importTimeMs = deps.clock.nowMs()
+  const bundleOf = (environment: PushedModule['environment']): CodeBundle => ({
+    version: codeVersion,
+    modules: new Map(
+      prepared.filter(({ module }) => module.environment === environment).map(({ source }) => [source.path, source]),
+    ),
+    importSeed,
+    importTimeMs,
+  })
   const outcome = await deps.analyzer.analyze({
-    code: {
-      version: codeVersion,
-      modules: new Map(prepared.map(({ source }) => [source.path, source])),
-      importSeed,
-      importTimeMs,
-    },
+    code: bundleOf('isolate'),
     env: deps.env,
     schema: pushed.schema === null ? undefined : toModuleSource(pushed.schema),
     definition: pushed.definition === null ? undefined : toModuleSource(pushed.definition),
     mountable: deps.mountable,
     isComponent: definitionPath !== '',
   })
+  const code = bundleOf('node')
+  const inNode =
+    code.modules.size === 0
+      ? new Map<string, AnalyzedModule>()
+      : await deps.nodeAnalyzer.analyze({ code, env: deps.env, requirements: pushed.requirements })
+  const analyzed = new Map([...outcome.modules, ...inNode])
   const evaluated: EvaluatedDefinition = {
     serverVersion: pushed.udfServerVersion,
     codeVersion,
@@ -154,7 +184,7 @@ async function evaluateDefinition(
     rows: prepared.map(({ module, source, reason }) => ({
       definitionPath,
       path: module.path,
-      environment: 'isolate',
+      environment: module.environment,
       source: module.source,
       ...(isText(module.sourceMap) ? { sourceMap: module.sourceMap } : {}),
       ...(source.sourceMap === undefined ? {} : { preparedSourceMap: source.sourceMap }),
@@ -162,11 +192,12 @@ async function evaluateDefinition(
       preparedSource: source.source,
       reuse: source.reuse,
       ...(reason === undefined ? {} : { reuseReason: reason }),
-      analyzeResult: JSON.stringify(outcome.modules.get(module.path) ?? noAnalysis),
+      analyzeResult: JSON.stringify(analyzed.get(module.path) ?? noAnalysis),
       sourcePackageId: codeVersion,
     })),
-    modules: outcome.modules,
-    crons: readCronDefinitions(outcome.modules),
+    requirements: pushed.requirements,
+    modules: analyzed,
+    crons: readCronDefinitions(analyzed),
     definition: readDefinition(outcome.definitionText),
     schemaText: outcome.schemaText,
   }
@@ -199,17 +230,17 @@ async function mergeModules(tx: Transaction, request: PushRequest): Promise<read
   const { changedModules, unchangedModuleHashes } = request.appDefinition
   const live = unchangedModuleHashes.length === 0 ? [] : await modules.list(tx)
   const byPath = new Map(live.filter(({ definitionPath = '' }) => definitionPath === '').map((row) => [row.path, row]))
-  const unchanged = unchangedModuleHashes.map(({ path, sha256 }): PushedModule => {
+  const unchanged = unchangedModuleHashes.map(({ path, sha256, environment }): PushedModule => {
     const row = byPath.get(path)
-    if (row === undefined || row.sha256 !== sha256) {
+    if (row === undefined || row.sha256 !== sha256 || row.environment !== environment) {
       throw pushError(
         'RaceDetected',
         `The module ${path} is not known with this content any more: another push was finished meanwhile. Push again.`,
       )
     }
-    return { path, source: row.source, sourceMap: row.sourceMap, environment: 'isolate' }
+    return { path, source: row.source, sourceMap: row.sourceMap, environment }
   })
-  return checkModules([...changedModules.filter(({ environment }) => environment === 'isolate'), ...unchanged])
+  return checkModules([...changedModules, ...unchanged])
 }
 
 /** In the order of their paths. Throws the push's error for a path that cannot be or comes twice. */
@@ -226,6 +257,8 @@ function checkModules(pushed: readonly PushedModule[]): readonly PushedModule[] 
 }
 
 function prepare(module: PushedModule): { readonly source: ModuleSource; readonly reason: string | undefined } {
+  // Node runs what was pushed, as it is.
+  if (module.environment === 'node') return { source: toModuleSource(module), reason: undefined }
   const prepared = prepareModule(module.source, module.path)
   const { source, verdict, inserted, refused } = prepared
   if (refused !== undefined) throw pushError('InvalidModules', `Failed to analyze ${module.path}: ${refused}`)

@@ -1,5 +1,6 @@
 /** The body of `start_push`, `evaluate_push` and `evaluate_schema` (cli-protocol.md §3.4), and what this server can't serve yet. */
 import { BadRequest } from '@concave/base'
+import type { NodeRequirements } from '@concave/runtime'
 import { z } from 'zod'
 
 const moduleSchema = z.object({
@@ -62,14 +63,13 @@ export function refuseUnsupported(request: PushRequest): void {
       `The module ${nodeModule.path} of the component "${definitionPath}" says "use node", which is not available in components.`,
     )
   }
-  const nodeModule = [...request.appDefinition.changedModules, ...request.appDefinition.unchangedModuleHashes].find(
-    (module) => module.environment === 'node' && !module.path.startsWith('_deps/'),
-  )
-  if (nodeModule !== undefined) {
-    throw pushError(
-      'NodeActionsNotSupported',
-      `The module ${nodeModule.path} says "use node", and this version of Concave does not run Node actions yet. ` +
-        'Remove the module and push again.',
-    )
+}
+
+/** What the push's Node actions need, in one order however it was sent. */
+export function readNodeRequirements({ nodeVersion, nodeDependencies }: PushRequest): NodeRequirements {
+  const packages = nodeDependencies.map(({ name, version }) => ({ name, version }))
+  return {
+    nodeVersion: nodeVersion ?? undefined,
+    packages: packages.sort((a, b) => (a.name < b.name ? -1 : 1)),
   }
 }

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { BadRequest, type Clock, PlatformError } from '@concave/base'
 import type { Database, Transaction } from '@concave/database'
-import type { Analyzer } from '@concave/runtime'
+import type { Analyzer, EnvBundle, NodeAnalyzer, NodeRequirements } from '@concave/runtime'
 import { replaceAuthProviders } from '../auth/auth-configuration.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
 import { deploymentLimits } from '../limits.ts'
@@ -13,7 +13,7 @@ import { auditLog, modules, udfConfig } from '../records.ts'
 import { switchComponents } from './component-switch.ts'
 import { replaceDefinitions, replaceModules } from './live-code.ts'
 import { type LiveChange, showFinishedPush, showStartedPush } from './push-answers.ts'
-import { type EvaluatedPush, evaluatePush, evaluatePushedSchemas } from './push-evaluation.ts'
+import { type EvaluatedPush, type Evaluation, evaluatePush, evaluatePushedSchemas } from './push-evaluation.ts'
 import { pushErrorPrefix, type PushRequest, pushError, refuseUnsupported } from './push-request.ts'
 import {
   foretellSchemas,
@@ -33,22 +33,29 @@ type StartedPush = {
 export class PushService {
   readonly #database: Database
   readonly #analyzer: Analyzer
+  readonly #nodeAnalyzer: NodeAnalyzer
   readonly #registry: CodeRegistry
   readonly #clock: Clock
   readonly #onActions: () => void
+  readonly #onLive: (requirements: NodeRequirements) => Promise<void>
   /** By the id that travels through the client. The oldest are forgotten. */
   readonly #started = new Map<string, StartedPush>()
 
   constructor(deps: {
     readonly database: Database
     readonly analyzer: Analyzer
+    readonly nodeAnalyzer: NodeAnalyzer
     readonly registry: CodeRegistry
     readonly clock: Clock
     /** Called before a push that has actions goes live. */
     readonly onActions: () => void
+    /** Called after a push went live. */
+    readonly onLive: (requirements: NodeRequirements) => Promise<void>
   }) {
+    this.#onLive = deps.onLive
     this.#database = deps.database
     this.#analyzer = deps.analyzer
+    this.#nodeAnalyzer = deps.nodeAnalyzer
     this.#registry = deps.registry
     this.#clock = deps.clock
     this.#onActions = deps.onActions
@@ -65,7 +72,7 @@ export class PushService {
         .filter(({ definitionPath = '' }) => definitionPath === '')
         .map(({ path, sha256, environment }) => ({ path, hash: sha256, environment })),
       udfServerVersion: value.config?.serverVersion ?? null,
-      nodeVersion: null,
+      nodeVersion: value.config?.nodeVersion ?? null,
     }
   }
 
@@ -82,7 +89,7 @@ export class PushService {
     return await prefixed(async () => {
       refuseUnsupported(request)
       const env = await this.#registry.environment(this.#database.begin('query'))
-      const schemas = await evaluatePushedSchemas(request, { analyzer: this.#analyzer, env, clock: this.#clock })
+      const schemas = await evaluatePushedSchemas(request, this.#evaluation(env))
       return await foretellSchemas(this.#database, schemas)
     })
   }
@@ -124,6 +131,7 @@ export class PushService {
       if (options.isDryRun || started.isDryRun) return showFinishedPush(undefined)
       const { value } = await this.#database.mutate('system:finish_push', (tx) => this.#goLive(tx, started, options))
       this.#started.delete(pushId)
+      await this.#onLive(started.evaluated.requirements)
       return showFinishedPush(value)
     })
   }
@@ -132,9 +140,13 @@ export class PushService {
     refuseUnsupported(request)
     const tx = this.#database.begin('query')
     const env = await this.#registry.environment(tx)
-    const evaluated = await evaluatePush(request, { tx, analyzer: this.#analyzer, env, clock: this.#clock })
+    const evaluated = await evaluatePush(request, { ...this.#evaluation(env), tx })
     checkRequiredVariables(evaluated)
     return evaluated
+  }
+
+  #evaluation(env: EnvBundle): Evaluation {
+    return { analyzer: this.#analyzer, nodeAnalyzer: this.#nodeAnalyzer, env, clock: this.#clock }
   }
 
   get #schemaDependencies(): { readonly database: Database; readonly clock: Clock } {
@@ -172,12 +184,15 @@ export class PushService {
     )
     await replaceDefinitions(tx, evaluated.definitions)
     const authDiff = await replaceAuthProviders(tx, evaluated.authProviders, evaluated.env.version)
+    const { nodeVersion, packages } = evaluated.requirements
     const next = {
       serverVersion: evaluated.serverVersion,
       codeVersion: evaluated.codeVersion,
       importPhaseRngSeed: evaluated.importSeed,
       importPhaseUnixTimestampMs: evaluated.importTimeMs,
       definition: JSON.stringify(evaluated.definition),
+      ...(nodeVersion === undefined ? {} : { nodeVersion }),
+      ...(packages.length === 0 ? {} : { nodePackages: packages }),
     }
     if (config === undefined) await udfConfig.insert(tx, next)
     else await udfConfig.replace(tx, config._id, next)

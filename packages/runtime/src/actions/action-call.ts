@@ -19,6 +19,9 @@ export interface ActionPort {
   end(): void
 }
 
+/** What developers read when their action has used up its memory or its time. */
+export type LimitTexts = { readonly outOfMemory: string; readonly timedOut: (limitMs: number) => string }
+
 type Operation = (args: Readonly<Record<string, unknown>>, body: Uint8Array) => Promise<ActionAnswer>
 
 const tooManyOperations =
@@ -34,6 +37,7 @@ export class ActionCall {
   readonly outcome: Promise<ActionOutcome>
   readonly request: ActionRequest
   readonly timeMs: number
+  readonly #limitTexts: LimitTexts
   readonly #host: ActionHost
   readonly #timers: Timers
   readonly #deferred = createDeferred<ActionOutcome>()
@@ -56,7 +60,10 @@ export class ActionCall {
     readonly egress: Egress
     readonly timers: Timers
     readonly timeMs: number
+    /** Limits as they are told; those of the default runtime unless said otherwise. */
+    readonly limitTexts?: LimitTexts
   }) {
+    this.#limitTexts = options.limitTexts ?? defaultLimitTexts
     this.request = options.request
     this.timeMs = options.timeMs
     this.#host = options.host
@@ -130,9 +137,9 @@ export class ActionCall {
         return this.#settle({ kind: 'userError', message, data: end.error.data })
       }
       case 'outOfMemory':
-        return this.#settle(developerLimit(outOfMemoryMessage))
+        return this.#settle(developerLimit(this.#limitTexts.outOfMemory))
       case 'timedOut':
-        return this.#settle(developerLimit(timeoutText(end.limitMs)))
+        return this.#settle(developerLimit(this.#limitTexts.timedOut(end.limitMs)))
       case 'ended':
         return this.fail(new Internal('A runner ended an action that nobody ended.'))
     }
@@ -140,8 +147,13 @@ export class ActionCall {
 
   /** The process is gone. `crashed`: by itself, as when memory is gone. */
   lost(crashed: boolean, description: string): void {
-    if (crashed) this.#settle(developerLimit(outOfMemoryMessage))
+    if (crashed) this.#settle(developerLimit(this.#limitTexts.outOfMemory))
     else this.fail(new Internal(`A runner of actions was lost: ${description}`))
+  }
+
+  /** Ends the action with an error that is the developer's, and that nothing in it could catch. */
+  endWith(message: string): void {
+    this.#settle(developerLimit(message))
   }
 
   /** Ends the action with an error that is not its own. */
@@ -165,7 +177,7 @@ export class ActionCall {
   }
 
   #timeOut(): void {
-    this.#settle(developerLimit(timeoutText(this.timeMs)))
+    this.#settle(developerLimit(this.#limitTexts.timedOut(this.timeMs)))
     this.#port?.end()
   }
 
@@ -220,8 +232,9 @@ export class ActionCall {
   }
 }
 
-function timeoutText(limitMs: number): string {
-  return `Function execution timed out (maximum duration: ${limitMs / 1000}s)`
+const defaultLimitTexts: LimitTexts = {
+  outOfMemory: outOfMemoryMessage,
+  timedOut: (limitMs) => `Function execution timed out (maximum duration: ${limitMs / 1000}s)`,
 }
 
 /** A limit that the developer's function hit and could not catch. */

@@ -20,5 +20,7 @@ export type EgressResponse = {
 
 /** Makes the network requests of actions. Rejects with `FailedTransfer` for what the developer should see. */
 export interface Egress {
+  /** Whether loopback, private and link-local addresses may be reached. Whoever connects by itself keeps to it. */
+  readonly allowsPrivate: boolean
   fetch(request: EgressRequest, signal: AbortSignal): Promise<EgressResponse>
 }

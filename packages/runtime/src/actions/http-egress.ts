@@ -48,12 +48,12 @@ type Hop = {
 }
 
 export class HttpEgress implements Egress, Disposable {
-  readonly #allowsPrivate: boolean
+  readonly allowsPrivate: boolean
   readonly #agents: { readonly 'http:': http.Agent; readonly 'https:': https.Agent }
   readonly #lookup: LookupFunction
 
   constructor(options: { readonly allowsPrivate: boolean }) {
-    this.#allowsPrivate = options.allowsPrivate
+    this.allowsPrivate = options.allowsPrivate
     this.#lookup = options.allowsPrivate ? dnsLookup : lookupOutside
     const pooled = { keepAlive: true, timeout: silenceMs }
     this.#agents = { 'http:': new http.Agent(pooled), 'https:': new https.Agent(pooled) }
@@ -88,7 +88,7 @@ export class HttpEgress implements Egress, Disposable {
   async #send(hop: Hop, signal: AbortSignal): Promise<IncomingMessage> {
     const { url, method } = hop
     const host = url.hostname.replace(/^\[|\]$/g, '')
-    if (!this.#allowsPrivate && isIP(host) !== 0 && isInsideAddress(host)) throw refusal(host)
+    if (!this.allowsPrivate && isIP(host) !== 0 && isInsideAddress(host)) throw refusal(host)
     const protocol = url.protocol as 'http:' | 'https:'
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
     const request = (protocol === 'http:' ? http : https).request({

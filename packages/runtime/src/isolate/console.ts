@@ -58,13 +58,13 @@ export function addLine(level: LogLevel, messages: string[], traceFrames?: reado
     lines[lines.length] = { messages: [overflow], level: 'ERROR', timestamp, isTruncated: false }
     return
   }
-  const isTruncated = truncate(messages)
+  const isTruncated = truncateMessages(messages)
   const line = { messages, level, timestamp, isTruncated }
   lines[lines.length] = traceFrames === undefined ? line : { ...line, traceFrames }
 }
 
 /** Cuts `messages` in place to the line limit; true if anything was cut. */
-function truncate(messages: string[]): boolean {
+export function truncateMessages(messages: string[]): boolean {
   let remaining = maxLineBytes
   for (let i = 0; i < messages.length; i++) {
     const message = messages[i] as string
@@ -112,7 +112,8 @@ function fittingLength(text: string, maxBytes: number): number {
   return text.length
 }
 
-function format(args: readonly unknown[]): string[] {
+/** Arguments of a console method as texts. */
+export function formatArguments(args: readonly unknown[]): string[] {
   const messages: string[] = []
   for (let i = 0; i < args.length; i++) messages[i] = inspect(args[i], inspectOptions)
   return messages
@@ -131,22 +132,22 @@ function elapsed(label: string): number | undefined {
 
 const methods = {
   debug(...args: unknown[]): void {
-    addLine('DEBUG', format(args))
+    addLine('DEBUG', formatArguments(args))
   },
   error(...args: unknown[]): void {
-    addLine('ERROR', format(args))
+    addLine('ERROR', formatArguments(args))
   },
   info(...args: unknown[]): void {
-    addLine('INFO', format(args))
+    addLine('INFO', formatArguments(args))
   },
   log(...args: unknown[]): void {
-    addLine('LOG', format(args))
+    addLine('LOG', formatArguments(args))
   },
   warn(...args: unknown[]): void {
-    addLine('WARN', format(args))
+    addLine('WARN', formatArguments(args))
   },
   trace(...args: unknown[]): void {
-    addLine('LOG', format(args), captureFrames(methods.trace))
+    addLine('LOG', formatArguments(args), captureFrames(methods.trace))
   },
   time(label?: unknown): void {
     const name = timerLabel(label)
@@ -157,7 +158,7 @@ const methods = {
   timeLog(label?: unknown, ...args: unknown[]): void {
     const name = timerLabel(label)
     const duration = elapsed(name)
-    if (duration !== undefined) addLine('INFO', [arrayJoin([`${name}: ${duration}ms`, ...format(args)], ' ')])
+    if (duration !== undefined) addLine('INFO', [arrayJoin([`${name}: ${duration}ms`, ...formatArguments(args)], ' ')])
   },
   timeEnd(label?: unknown): void {
     const name = timerLabel(label)

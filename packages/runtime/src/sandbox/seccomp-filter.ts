@@ -1,3 +1,4 @@
+import type { DeniedCalls } from './denied-calls.ts'
 import type { SyscallTable } from './syscall-tables.ts'
 
 // linux/bpf_common.h and linux/seccomp.h
@@ -24,6 +25,14 @@ const prSetName = 15
 const prSetVma = 0x53564d41
 const ownProcess = 0
 const resourceData = 2
+/** CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET */
+const cloneNamespaces = 0x7e020000
+const domainInet = 2
+const domainInet6 = 10
+const domainNetlink = 16
+/** MSG_FASTOPEN connects a socket while it sends. */
+const messageFastOpen = 0x20000000
+const everyProcess = 0xffffffff
 
 type Instruction = { readonly code: number; readonly ifTrue: number; readonly ifFalse: number; readonly value: number }
 
@@ -70,6 +79,77 @@ export function buildSeccompFilter(table: SyscallTable, pid: number): Buffer {
     ...table.allowed.flatMap((number) => whenNumber(number, [give(actionAllow)])),
     give(actionErrno | errnoPermission),
   ]
+  return assemble(program)
+}
+
+/**
+ * A BPF program for a process that may do what processes do, with files, threads and programs of its own, but neither
+ * look into nor leave its place: it refuses what the table denies. `hasNetwork`: it may open sockets of its own; if not, it
+ * has the connections that it is handed, and those stay where they lead. `supervisorPid`: nobody to be signalled.
+ */
+export function buildDenyFilter(
+  table: DeniedCalls,
+  options: { readonly hasNetwork: boolean; readonly supervisorPid: number },
+): Buffer {
+  const deny = give(actionErrno | errnoPermission)
+  const domains = options.hasNetwork ? [domainInet, domainInet6, domainNetlink] : [domainNetlink]
+  const refuseFlag = (number: number, argument: number): readonly Instruction[] =>
+    whenNumber(number, [
+      load(offsetArgumentLow(argument)),
+      jump(jumpBitsSet, messageFastOpen, 0, 1),
+      deny,
+      give(actionAllow),
+    ])
+  const offline = options.hasNetwork
+    ? []
+    : [
+        // A connection that was handed over could be led elsewhere by these.
+        ...[table.connect, table.bind, table.listen].flatMap((number) => whenNumber(number, [deny])),
+        ...refuseFlag(table.sendto, 3),
+        ...refuseFlag(table.sendmsg, 2),
+        ...refuseFlag(table.sendmmsg, 3),
+      ]
+  return assemble([
+    load(offsetArch),
+    jump(jumpEqual, table.auditArch, 1, 0),
+    give(actionKillProcess),
+    load(offsetNumber),
+    jump(jumpGreaterOrEqual, firstX32Number, 0, 1),
+    deny,
+    ...whenNumber(table.clone, [
+      load(offsetArgumentLow(0)),
+      jump(jumpBitsSet, cloneNamespaces, 0, 1),
+      deny,
+      give(actionAllow),
+    ]),
+    ...whenNumber(table.clone3, [give(actionErrno | errnoNotImplemented)]),
+    ...whenNumber(table.socket, [
+      load(offsetArgumentLow(0)),
+      ...domains.flatMap((domain) => [jump(jumpEqual, domain, 0, 1), give(actionAllow)]),
+      deny,
+    ]),
+    ...whenNumber(table.kill, [
+      load(offsetArgumentLow(0)),
+      jump(jumpEqual, options.supervisorPid, 0, 1),
+      deny,
+      jump(jumpEqual, everyProcess, 0, 1),
+      deny,
+      give(actionAllow),
+    ]),
+    ...whenNumber(table.prlimit64, [
+      load(offsetArgumentLow(0)),
+      jump(jumpEqual, ownProcess, 0, 1),
+      give(actionAllow),
+      deny,
+    ]),
+    ...offline,
+    ...table.denied.flatMap((number) => whenNumber(number, [deny])),
+    give(actionAllow),
+  ])
+}
+
+/** struct sock_filter[] */
+function assemble(program: readonly Instruction[]): Buffer {
   const bytes = Buffer.alloc(program.length * 8)
   program.forEach((instruction, index) => {
     bytes.writeUInt16LE(instruction.code, index * 8)

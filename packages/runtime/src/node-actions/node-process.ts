@@ -1,0 +1,201 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
+import { createDeferred, type Log } from '@concave/base'
+import { runtimeLimits } from '../limits.ts'
+import { encodeFrame, FrameParser, frameKinds, type Frame, type FrameKind } from '../protocol.ts'
+import { NodeConnections } from './node-connections.ts'
+import type { NodeBoot, NodeReady } from './node-frames.ts'
+import type { NodeWorkspace } from './node-workspace.ts'
+
+export type NodeExit = {
+  /** It ended as V8 does when memory is gone, or was ended for what it used. */
+  readonly isOutOfMemory: boolean
+  readonly description: string
+}
+
+export type NodeProcessOptions = {
+  /** The Node that runs it. */
+  readonly nodePath: string
+  /** Its files; removed when it has ended. */
+  readonly workspace: NodeWorkspace
+  readonly variables: Readonly<Record<string, string>>
+  /** Whether it may reach addresses inside. If not, connections are made for it. */
+  readonly allowsPrivate: boolean
+  readonly log: Log
+}
+
+const openWallsWarning =
+  'Node actions run without these walls on this machine. Serve only code that you trust, or run the server on Linux.'
+
+/** Signals by which V8 and libc end a process that is out of memory or broken. */
+const crashSignals: ReadonlySet<string> = new Set(['SIGABRT', 'SIGTRAP', 'SIGILL', 'SIGSEGV', 'SIGBUS'])
+
+/**
+ * The supervisor's side of one process of Node actions: frames in and out, its end. It has no environment of the
+ * server's, and of its descriptors only the socket.
+ */
+export class NodeProcess {
+  readonly pid: number
+  onFrame: (frame: Frame) => void = () => undefined
+  onExit: (exit: NodeExit) => void = () => undefined
+  readonly #child: ChildProcess
+  readonly #socket: Socket
+  readonly #connections: NodeConnections
+  readonly #exited = createDeferred<void>()
+  #exit: NodeExit | undefined
+  #isOverMemory = false
+  #stderrTail = ''
+
+  private constructor(child: ChildProcess, pid: number, workspace: NodeWorkspace) {
+    this.#child = child
+    this.pid = pid
+    this.#socket = child.stdio[3] as Socket
+    const parser = new FrameParser({ maxFrameBytes: runtimeLimits.maxFrameBytes })
+    this.#socket.on('data', (chunk: Buffer) => {
+      let frames: readonly Frame[]
+      try {
+        frames = parser.push(chunk)
+      } catch {
+        this.kill()
+        return
+      }
+      for (const frame of frames) if (!this.#connections.handle(frame)) this.onFrame(frame)
+    })
+    this.#connections = new NodeConnections({
+      descriptors: child.stdio[4] as Socket,
+      send: (kind, texts) => this.send(kind, texts),
+    })
+    // A write to a process that has just ended fails; `exit` tells the rest.
+    this.#socket.on('error', () => this.kill())
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.#stderrTail = (this.#stderrTail + chunk.toString('utf8')).slice(-runtimeLimits.stderrTailBytes)
+    })
+    child.once('exit', (code, signal) => {
+      // Programs that it has started go with it.
+      this.#connections.close()
+      this.#killGroup()
+      child.stderr?.destroy()
+      // What it has said before its end is heard first.
+      if (this.#socket.closed) this.#end(code, signal, workspace)
+      else this.#socket.once('close', () => this.#end(code, signal, workspace))
+    })
+  }
+
+  /** Starts it and waits until it is ready for actions. Rejects if it ends or stays silent. */
+  static async start(options: NodeProcessOptions): Promise<NodeProcess> {
+    const { workspace, variables } = options
+    const child = spawn(
+      options.nodePath,
+      [
+        `--max-old-space-size=${runtimeLimits.nodeMemoryMb}`,
+        '--disable-warning=ExperimentalWarning',
+        workspace.program,
+      ],
+      {
+        cwd: workspace.temporaryFolder,
+        env: environmentOf(workspace),
+        stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+        // A process group of its own: it is ended with all that it has started.
+        detached: true,
+      },
+    )
+    const spawned = createDeferred<void>()
+    child.once('spawn', () => spawned.resolve())
+    child.once('error', (error) => spawned.reject(error))
+    await spawned.promise
+    const started = new NodeProcess(child, child.pid as number, workspace)
+    const ready = createDeferred<NodeReady>()
+    const timer = setTimeout(() => {
+      started.kill()
+      ready.reject(new Error('A process of Node actions did not start in time.'))
+    }, runtimeLimits.startTimeMs)
+    started.onFrame = ({ kind, texts }) => {
+      if (kind === frameKinds.ready) ready.resolve(JSON.parse(texts[0] ?? '') as NodeReady)
+    }
+    started.onExit = ({ description }) =>
+      ready.reject(new Error(`A process of Node actions ended while starting (${description}): ${started.#stderrTail}`))
+    const boot: NodeBoot = {
+      codeFolder: workspace.codeFolder,
+      temporaryFolder: workspace.temporaryFolder,
+      variables,
+      readableFolders: workspace.packagesFolder === undefined ? [] : [workspace.packagesFolder],
+      network: options.allowsPrivate ? 'own' : 'handed',
+      userId: workspace.userId,
+      dataBytes: runtimeLimits.nodeDataBytes,
+    }
+    started.send(frameKinds.boot, [JSON.stringify(boot)])
+    try {
+      const { open, reason } = await ready.promise
+      if (open.length > 0) options.log.warn({ walls: open, reason }, openWallsWarning)
+      return started
+    } finally {
+      clearTimeout(timer)
+      started.onFrame = () => undefined
+      started.onExit = () => undefined
+    }
+  }
+
+  get isAlive(): boolean {
+    return this.#exit === undefined && !this.#child.killed
+  }
+
+  get exit(): NodeExit | undefined {
+    return this.#exit
+  }
+
+  send(kind: FrameKind, texts: readonly string[]): void {
+    if (!this.#socket.destroyed) this.#socket.write(encodeFrame(kind, texts))
+  }
+
+  kill(): void {
+    if (this.#exit === undefined) this.#child.kill('SIGKILL')
+  }
+
+  /** Ends it for the memory that it uses. */
+  killForMemory(): void {
+    this.#isOverMemory = true
+    this.kill()
+  }
+
+  /** Ends it and waits until it is gone, with its files. */
+  async close(): Promise<void> {
+    this.kill()
+    await this.#exited.promise
+  }
+
+  #end(code: number | null, signal: string | null, workspace: NodeWorkspace): void {
+    const isCrash = signal !== null && crashSignals.has(signal)
+    const exit: NodeExit = {
+      isOutOfMemory: this.#isOverMemory || (isCrash && this.#saysOutOfMemory()),
+      description: signal ?? `exit code ${code}`,
+    }
+    this.#exit = exit
+    void workspace.remove().then(() => this.#exited.resolve())
+    this.onExit(exit)
+  }
+
+  #saysOutOfMemory(): boolean {
+    return /heap out of memory|Array buffer allocation failed|OOM/i.test(this.#stderrTail)
+  }
+
+  #killGroup(): void {
+    try {
+      process.kill(-this.pid, 'SIGKILL')
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+    }
+  }
+}
+
+/** Everything that it sees of an environment before its deployment's variables (function-runtime.md §3.8). */
+function environmentOf({ temporaryFolder, packagesFolder }: NodeWorkspace): Readonly<Record<string, string>> {
+  return {
+    PATH: '/usr/local/bin:/usr/bin:/bin',
+    PWD: temporaryFolder,
+    HOME: temporaryFolder,
+    TMPDIR: temporaryFolder,
+    LANG: 'en_US.UTF-8',
+    TZ: 'UTC',
+    ...(packagesFolder === undefined ? {} : { NODE_PATH: packagesFolder }),
+  }
+}
