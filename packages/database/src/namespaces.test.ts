@@ -1,10 +1,12 @@
 import { createLog, systemClock, WriteConflict } from '@concave/base'
+import { MemoryDisk, MemoryStorage } from '@concave/storage'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { createNamespace } from './bootstrap.ts'
 import { Collection } from './collection.ts'
 import type { Database } from './database.ts'
 import { collect, mutate, openTestDatabase, scan, value } from './database-fixture.ts'
+import { deleteNamespace } from './namespace-deletion.ts'
 import { waitForSchema } from './schema-progress.ts'
 import { finishSchemaPush, startSchemaPush } from './schema-push.ts'
 import { SchemaWorker } from './schema-worker.ts'
@@ -102,5 +104,26 @@ describe('namespaces', () => {
   it('has those tables only that a component has for itself', async () => {
     const tables = [...database.catalog.tables()].filter(({ namespace }) => namespace === 'two')
     expect(new Set(tables.map(({ name }) => name))).toEqual(componentTables)
+  })
+
+  it('is deleted with all its tables, for good', async () => {
+    const disk = new MemoryDisk()
+    const first = await openTestDatabase({ storage: new MemoryStorage({ disk }) })
+    await first.mutate('test', (tx) => createNamespace(tx, 'one'))
+    await first.mutate('test', (tx) => startSchemaPush(tx, { schema: schemaText('string'), nowMs: 0 }), {
+      namespace: 'one',
+    })
+    await first.mutate('test', (tx) => tx.insert('users', value({ name: 'gone' })), { namespace: 'one' })
+    const late = first.begin('mutation', { namespace: 'one' })
+    await late.insert('users', value({ name: 'late' }))
+    await first.mutate('test', (tx) => deleteNamespace(tx, 'one'))
+    expect(() => first.commit(late, 'test')).toThrow(WriteConflict)
+    expect(first.catalog.schemas('one')).toEqual({ active: undefined, pending: undefined })
+    expect(await collect(first.begin('query', { namespace: 'one' }), scan('users'))).toEqual([])
+    await first.close()
+    const second = await openTestDatabase({ storage: new MemoryStorage({ disk }) })
+    const left = [...second.catalog.tables()].filter(({ namespace }) => namespace === 'one')
+    expect(new Set(left.map(({ state }) => state))).toEqual(new Set(['deleting']))
+    await second.close()
   })
 })

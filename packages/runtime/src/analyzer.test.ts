@@ -169,3 +169,60 @@ test('refuses a schema that reads the environment', async () => {
     message: 'Environment variables unsupported when evaluating schema',
   })
 })
+
+const greeter = `
+  import { defineComponent } from 'convex/server'
+  import { v } from 'convex/values'
+  export default defineComponent('greeter', { env: { GREETING: v.string() } })`
+
+async function definitionOf(source: string, options: Partial<AnalyzeRequest> = {}): Promise<string | undefined> {
+  const definition = await moduleOf('convex.config.js', source)
+  const request = await requestOf({}, { definition, ...options })
+  return (await analyzer.analyze({ ...request, code: { ...request.code, version: source } })).definitionText
+}
+
+test('gives a definition what the components that it uses were evaluated to', async () => {
+  const component = (await definitionOf(greeter, { isComponent: true })) ?? ''
+  expect(JSON.parse(component)).toMatchObject({ name: 'greeter', envVars: [['GREETING', { type: 'value' }]] })
+  const path = '../node_modules/@scope/greeter/dist/component'
+  const specifier = `./_componentDeps/${Buffer.from(path).toString('base64url')}`
+  const source = `
+    import greeter from ${JSON.stringify(specifier)}
+    const { componentDefinitionPath, defaultName } = greeter
+    export default { export: () => ({ componentDefinitionPath, defaultName, evaluated: greeter.export() }) }`
+  const definition: ModuleSource = { path: 'convex.config.js', source, sourceMap: undefined, reuse: 'fresh' }
+  const { definitionText } = await analyzer.analyze(
+    await requestOf({}, { definition, mountable: new Map([[path, component]]) }),
+  )
+  expect(JSON.parse(definitionText ?? '')).toEqual({
+    componentDefinitionPath: path,
+    defaultName: 'greeter',
+    evaluated: JSON.parse(component) as unknown,
+  })
+})
+
+test.each([
+  ['defineComponent(process.env.A ?? "x")', "Environment variables are only supported in the app's convex.config.ts."],
+  ['defineComponent(String(Date.now()))', 'Date unsupported when evaluating convex.config.ts'],
+  ['defineComponent(String(Math.random()))', 'Math.random unsupported when evaluating convex.config.ts'],
+])('refuses a component that says %s', async (expression, text) => {
+  const source = `import { defineComponent } from 'convex/server'\nexport default ${expression}`
+  const env = { version: 'with A', variables: { A: 'a' } }
+  await expect(definitionOf(source, { isComponent: true, env })).rejects.toMatchObject({
+    code: 'InvalidConvexConfig',
+    message: expect.stringContaining(text) as string,
+  })
+})
+
+test('shows the modules of a component no variables', async () => {
+  const source = `
+    import { queryGeneric, internalQueryGeneric } from 'convex/server'
+    export const seen = process.env.A === undefined ? queryGeneric(() => null) : internalQueryGeneric(() => null)`
+  const env = { version: 'with A', variables: { A: 'a' } }
+  const kindOf = async (isComponent: boolean): Promise<string | undefined> => {
+    const { modules } = await analyzer.analyze(await requestOf({ 'm.js': source }, { env, isComponent }))
+    return modules.get('m.js')?.functions[0]?.visibility.kind
+  }
+  expect(await kindOf(true)).toBe('public')
+  expect(await kindOf(false)).toBe('internal')
+})

@@ -2,7 +2,7 @@ import { BadRequest, createDeferred, Internal, systemClock, type Clock, type Log
 import { loadVersions, outOfMemoryMessage } from './call.ts'
 import type { CodeBundle, EnvBundle, LogLine, ModuleSource } from './execution.ts'
 import { type FunctionPosition, locateHandlers } from './function-positions.ts'
-import type { Inspection } from './isolate-interface.ts'
+import type { DefinitionKind, Inspection } from './isolate-interface.ts'
 import { runtimeLimits } from './limits.ts'
 import { frameKinds, type AnalyzedHeader, type AnalyzeHeader } from './protocol.ts'
 import type { RunnerPool } from './runner-pool.ts'
@@ -149,15 +149,9 @@ export class Analyzer {
     const { definition, mountable, isComponent } = request
     const bundle = aloneBundle(request, definition, 'definition')
     const code = { ...bundle, modules: new Map([...bundle.modules, ...mountableModules(mountable ?? new Map())]) }
-    const env = isComponent === true ? noEnv : request.env
-    const answer = await this.#inspect(runner, code, env, definition.path, ['definition'])
-    if (isComponent === true && answer.envRead.length > 0) {
-      throw new BadRequest(
-        'InvalidConvexConfig',
-        "Environment variables are only supported in the app's convex.config.ts. " +
-          'Declare them with `defineComponent(name, { env })` and let the app pass them to `use`.',
-      )
-    }
+    const [env, kind] =
+      isComponent === true ? ([noEnv, 'componentDefinition'] as const) : ([request.env, 'appDefinition'] as const)
+    const answer = await this.#inspect(runner, code, env, definition.path, ['definition'], kind)
     if (answer.kind === 'failed') throw new BadRequest('InvalidConvexConfig', failureText(answer, code))
     return answer.texts[0]
   }
@@ -186,9 +180,16 @@ export class Analyzer {
     env: EnvBundle,
     modulePath: string,
     inspections: readonly Inspection[],
+    importKind?: DefinitionKind,
   ): Promise<AnalyzedHeader> {
     loadVersions(runner, { code, env })
-    const header: AnalyzeHeader = { codeVersion: code.version, envVersion: env.version, modulePath, inspections }
+    const header: AnalyzeHeader = {
+      codeVersion: code.version,
+      envVersion: env.version,
+      modulePath,
+      inspections,
+      ...(importKind === undefined ? {} : { importKind }),
+    }
     const time = new UserTime({
       clock: this.#clock,
       cpuTimeMs: () => runner.cpuTimeMs(),

@@ -36,6 +36,9 @@ export type GlueMember = (typeof glueMembers)[number]
 /** What `inspect` can tell about an evaluated module; see `isolate/analysis.ts`. */
 export type Inspection = 'analyze' | 'routes' | 'crons' | 'schema' | 'definition' | 'authConfig'
 
+/** Files that are evaluated under rules of their own: no clock, no randomness, no environment but for the app. */
+export type DefinitionKind = 'appDefinition' | 'componentDefinition'
+
 /**
  * What the glue asks of the runner. It keeps the books of cursors, so that only what needs the runner crosses the border:
  * `opened` is the argument text of the `1.0/queryStream` that the first `1.0/queryStreamNext` of a cursor is about, and
@@ -69,7 +72,7 @@ export function decodeCallEnd(text: string): CallEndTexts {
 }
 
 /**
- * - `beginImport(seed, nowMs, envJson)`
+ * - `beginImport(seed, nowMs, envJson, kind?)`: a `DefinitionKind`, where it is one
  * - `endImport(namespace?, modulePath?)`: JSON of `CallLogs`; the entry stays for the calls to come
  * - `call(udfType, exportName, argsText, seed, nowMs, firstQueryId)`: the function settles during this call or its microtasks, or never
  * - `endCall()`: one text for `decodeCallEnd`
@@ -134,7 +137,7 @@ globalThis.__runner = (() => {
     return ask(host, op, args, '')
   }
   return {
-    beginImport: (seed, nowMs, envJson) => concave.beginImport({ seed, nowMs, env: parse(envJson) }),
+    beginImport: (seed, nowMs, envJson, kind) => concave.beginImport({ seed, nowMs, env: parse(envJson), kind }),
     endImport: (namespace, modulePath) => {
       entry = namespace
       entryPath = modulePath

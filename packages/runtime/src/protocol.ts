@@ -6,7 +6,7 @@
  * units, then all texts as one piece of UTF-8: one crossing into the engine each way, however many texts there are.
  */
 import type { LogLine, Observed } from './execution.ts'
-import type { ErrorDescription, Inspection } from './isolate-interface.ts'
+import type { DefinitionKind, ErrorDescription, Inspection } from './isolate-interface.ts'
 
 export const frameKinds = {
   // supervisor → runner
@@ -299,7 +299,10 @@ export function decodeRunLogs(text: string): RunLogs {
 }
 
 /** First text of `analyze`. */
-export type AnalyzeHeader = GraphKey & { readonly inspections: readonly Inspection[] }
+export type AnalyzeHeader = GraphKey & {
+  readonly inspections: readonly Inspection[]
+  readonly importKind?: DefinitionKind
+}
 
 /** First text of `analyzed`. `envRead`: names that the module asked for, set or not. */
 export type AnalyzedHeader = { readonly envRead: readonly string[] } & (

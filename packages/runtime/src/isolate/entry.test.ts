@@ -228,6 +228,21 @@ describe('environment', () => {
     expect(() => context.evaluate('process.env.A')).toThrow(text)
   })
 
+  test.each(['appDefinition', 'componentDefinition'])(
+    'there is no clock and no randomness in a definition: %s',
+    async (kind) => {
+      const context = await TestContext.create()
+      context.beginImport({}, kind)
+      expect(() => context.evaluate('Math.random()')).toThrow(
+        'Math.random unsupported when evaluating convex.config.ts',
+      )
+      expect(() => context.evaluate('Date.now()')).toThrow('Date unsupported when evaluating convex.config.ts')
+      expect(() => context.evaluate('String(new Date())')).toThrow('Date unsupported')
+      expect(context.evaluate('new Date(0).getTime()')).toBe(0)
+      expect(() => context.evaluate('crypto.randomUUID()')).toThrow('Cannot use cryptographic randomness')
+    },
+  )
+
   test('inherited names are not variables', async () => {
     const context = await contextWith({
       look: fn('Query', 'return JSON.stringify([process.env.toString ?? null, process.env.constructor ?? null])'),

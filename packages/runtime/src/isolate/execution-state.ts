@@ -9,7 +9,7 @@ export type UdfType = 'query' | 'mutation' | 'action'
 export type Phase = 'idle' | 'import' | UdfType
 
 /** What is being imported: special files may read fewer environment variables (function-runtime.md §1.9, §1.10). */
-export type ImportKind = 'module' | 'schema' | 'componentDefinition' | 'authConfig'
+export type ImportKind = 'module' | 'schema' | 'appDefinition' | 'componentDefinition' | 'authConfig'
 
 export type EnvVariables = Readonly<Record<string, string>>
 
@@ -72,8 +72,16 @@ export function enterPhase(phase: Phase, seed: string, nowMs: number, env: EnvVa
 
 /** The clock user code sees: fixed, but for actions. Looking at it is recorded. */
 export function observeNow(): number {
+  refuseInDefinitions('Date')
   state.timeObserved = true
   return state.phase === 'action' ? realNow() : state.nowMs
+}
+
+/** Definitions decide what exists: they must say the same at any time. */
+export function refuseInDefinitions(what: string): void {
+  if (state.phase !== 'import') return
+  if (state.importKind !== 'appDefinition' && state.importKind !== 'componentDefinition') return
+  throw new NativeError(`${what} unsupported when evaluating convex.config.ts`)
 }
 
 export function observeEnv(name: string): string | undefined {

@@ -2,7 +2,7 @@
  * Deterministic randomness of one phase: a ChaCha20 key stream (RFC 8439 §2.3) keyed by the 32-byte seed feeds
  * `crypto`, and seeds the xoshiro128** generator behind `Math.random`. Both start lazily: most calls need neither.
  */
-import { state } from './execution-state.ts'
+import { refuseInDefinitions, state } from './execution-state.ts'
 import { defineHidden, imul, NativeUint32Array, stringSlice } from './primordials.ts'
 
 const { parseInt } = globalThis
@@ -113,6 +113,11 @@ export function nextRandom(): number {
   return (high * 67108864 + low) / 9007199254740992
 }
 
+function drawRandom(): number {
+  refuseInDefinitions('Math.random')
+  return nextRandom()
+}
+
 export function installRandom(): void {
-  defineHidden(Math, 'random', { random: () => nextRandom() }.random)
+  defineHidden(Math, 'random', { random: () => drawRandom() }.random)
 }

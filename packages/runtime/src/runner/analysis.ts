@@ -8,7 +8,7 @@ export function analyzeModule(slot: IsolateSlot, header: AnalyzeHeader): Analyze
   if (slot.isDisposed) slot.renew()
   let realm: ReturnType<IsolateSlot['take']>
   try {
-    realm = slot.take(header, true)
+    realm = slot.take(header, true, header.importKind)
     if (!(realm instanceof Realm)) {
       return { kind: 'failed', error: realm.error, logLines: realm.logs.logLines, envRead: realm.logs.observed.env }
     }

@@ -1,5 +1,5 @@
 import ivm from 'isolated-vm'
-import type { GlueHost } from '../isolate-interface.ts'
+import type { DefinitionKind, GlueHost } from '../isolate-interface.ts'
 import type { GraphKey } from '../protocol.ts'
 import type { CodeStore } from './code-store.ts'
 import { Realm, type ImportFailure } from './realm.ts'
@@ -40,13 +40,13 @@ export class IsolateSlot {
   }
 
   /** A realm for one call: a waiting one or a new one. */
-  take(key: GraphKey, forceFresh: boolean): Realm | ImportFailure {
+  take(key: GraphKey, forceFresh: boolean, importKind?: DefinitionKind): Realm | ImportFailure {
     const waiting = forceFresh ? undefined : this.#realms.get(graphText(key))?.pop()
     if (waiting !== undefined) {
       this.#waiting -= 1
       return waiting
     }
-    return this.#createRealm(key, forceFresh)
+    return this.#createRealm(key, forceFresh, importKind)
   }
 
   /** Gives a realm back after a call. It waits for the next one if its tier allows that and there is room. */
@@ -95,7 +95,7 @@ export class IsolateSlot {
     return new ivm.Isolate({ memoryLimit: this.#memoryMb, snapshot: this.#snapshot })
   }
 
-  #createRealm(key: GraphKey, forceFresh: boolean): Realm | ImportFailure {
+  #createRealm(key: GraphKey, forceFresh: boolean, importKind?: DefinitionKind): Realm | ImportFailure {
     return Realm.create({
       isolate: this.#isolate,
       host: this.#hostCallback,
@@ -103,6 +103,7 @@ export class IsolateSlot {
       envJson: this.#store.getEnv(key.envVersion),
       entryPath: key.modulePath,
       forceFresh,
+      ...(importKind === undefined ? {} : { importKind }),
     })
   }
 

@@ -4,6 +4,7 @@ import {
   decodeCallEnd,
   glueMembers,
   type CallEndTexts,
+  type DefinitionKind,
   type ErrorDescription,
   type GlueMember,
   type Inspection,
@@ -57,11 +58,12 @@ export class Realm {
     readonly envJson: string
     readonly entryPath: string
     readonly forceFresh: boolean
+    readonly importKind?: DefinitionKind
   }): Realm | ImportFailure {
     const { isolate, code } = options
     const context = isolate.createContextSync()
     const members = openInterface(context, options.host)
-    members.beginImport.applySync(undefined, [code.importSeed, code.importTimeMs, options.envJson])
+    members.beginImport.applySync(undefined, [code.importSeed, code.importTimeMs, options.envJson, options.importKind])
     let graph: ModuleGraph
     try {
       graph = evaluateGraph({ isolate, context, code, entryPath: options.entryPath })
