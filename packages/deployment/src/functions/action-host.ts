@@ -91,7 +91,7 @@ export class DeploymentActionHost implements ActionHost {
       identity: this.component.isApp && component.isApp ? this.#identity : withoutUser(this.#identity),
       requestId: this.requestId,
       isInternal: true,
-      origin: { kind: 'action', jobId: parentJobOf(this.scheduling.origin) },
+      origin: { kind: 'action', job: parentJobOf(this.scheduling.origin) },
     }
     const outcome = await this.#run(kind, call)
     if (outcome.kind === 'success') return outcome.valueText
@@ -144,7 +144,7 @@ const syscalls: Readonly<Record<string, Syscall>> = {
   '1.0/getFunctionMetadata': (host) => JSON.stringify({ name: host.functionName, componentPath: host.component.path }),
   '1.0/getDeploymentMetadata': (host) => JSON.stringify({ name: host.deploymentName, region: null, class: 's256' }),
   '1.0/getRequestMetadata': ({ requestId, scheduling }) => {
-    const scheduledFunctionId = parentJobOf(scheduling.origin) ?? null
+    const scheduledFunctionId = parentJobOf(scheduling.origin)?.id ?? null
     return JSON.stringify({ ip: null, userAgent: null, requestId, scheduledFunctionId, authToken: null })
   },
   ...actionStorageSyscalls,

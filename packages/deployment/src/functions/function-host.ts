@@ -360,7 +360,7 @@ const syscalls: Readonly<Record<string, Syscall>> = {
   '1.0/getUserIdentity': (host) => JSON.stringify(host.observeIdentity()),
   '1.0/signJwt': async (host, args) => {
     host.requireMutation('ctx.auth.signJwt')
-    return JSON.stringify(await host.signingKeys.sign(readJwtRequest(args)))
+    return JSON.stringify(await host.signingKeys.sign(readJwtRequest(args), host.component.path))
   },
   '1.0/getSnapshotTs': (host) => {
     host.observeTime()
@@ -374,7 +374,7 @@ const syscalls: Readonly<Record<string, Syscall>> = {
     if (host.udfType === 'query') throw new CatchableError('Cannot get request metadata in a query')
     host.observeIdentity()
     const { requestId } = host
-    const scheduledFunctionId = parentJobOf(host.origin) ?? null
+    const scheduledFunctionId = parentJobOf(host.origin)?.id ?? null
     return JSON.stringify({ ip: null, userAgent: null, requestId, scheduledFunctionId, authToken: null })
   },
 }
