@@ -6,6 +6,7 @@ type FixtureName =
   | 'actions'
   | 'auth'
   | 'clockwork'
+  | 'component-services'
   | 'components'
   | 'contexts'
   | 'files'

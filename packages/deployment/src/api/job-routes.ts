@@ -1,14 +1,15 @@
 /** Cancellation of scheduled functions by admins (sync-and-http.md §5.5). */
 import { BadRequest, type Clock } from '@concave/base'
-import type { Database } from '@concave/database'
+import type { Database, Transaction } from '@concave/database'
 import { emptyReply, type HttpRequest, type RouteHandler, type Router } from '@concave/http'
 import { canonicalFunctionPath, parseFunctionPath } from '@concave/protocol'
 import { z } from 'zod'
 import { type Access, requireWrite } from '../access.ts'
+import { listMounted } from '../components/component-rows.ts'
 import { FunctionError } from '../functions/function-error.ts'
 import { deploymentLimits } from '../limits.ts'
 import { auditLog } from '../records.ts'
-import { cancelJobs, deleteJobs } from '../scheduler/job-batches.ts'
+import { cancelJobs, deleteJobs, type JobFilter } from '../scheduler/job-batches.ts'
 import { cancelJob } from '../scheduler/scheduled-jobs.ts'
 import { readJson } from './read-json.ts'
 
@@ -37,11 +38,7 @@ export function addJobRoutes(
     schema: Schema,
   ): Promise<z.infer<Schema>> => {
     requireWrite(await access.requireAdmin(request.headers.authorization), 'OperationNotPermitted')
-    const body = await readJson(request, schema, deploymentLimits.maxCallBodyBytes)
-    if (typeof body.componentId === 'string') {
-      throw new BadRequest('ComponentNotFound', `There is no component with the id ${body.componentId}.`)
-    }
-    return body
+    return await readJson(request, schema, deploymentLimits.maxCallBodyBytes)
   }
   const record = async (action: string, metadata: object): Promise<void> => {
     await database.mutate(`system:${action}`, async (tx) => {
@@ -50,32 +47,56 @@ export function addJobRoutes(
   }
 
   router.add('POST', '/api/cancel_job', async (request) => {
-    const { id } = await open(request, cancelSchema)
-    await database.mutate('system:cancelJob', async (tx) => {
+    const { id, componentId } = await open(request, cancelSchema)
+    const { namespace } = await findJobs(database, componentId)
+    const cancel = async (tx: Transaction): Promise<void> => {
       try {
         await cancelJob(tx, id, clock.nowMs())
       } catch (error) {
         if (!(error instanceof FunctionError)) throw error
         throw new BadRequest('InvalidArgument', error.message, { cause: error })
       }
-    })
+    }
+    await database.mutate('system:cancelJob', cancel, { namespace })
     return emptyReply()
   })
   router.add('POST', '/api/cancel_all_jobs', async (request) => {
-    const { udfPath, startNextTs, endNextTs } = await open(request, cancelAllSchema)
+    const body = await open(request, cancelAllSchema)
+    const { componentId, componentPath, udfPath, startNextTs, endNextTs } = body
     const filter = {
+      ...(await findJobs(database, componentId, componentPath)),
       udfPath: typeof udfPath === 'string' ? canonicalFunctionPath(parseFunctionPath(udfPath)) : undefined,
       startTs: startNextTs ?? undefined,
       endTs: endNextTs ?? undefined,
     }
     await cancelJobs({ database, clock }, filter)
-    await record('cancel_all_scheduled_functions', { udfPath: filter.udfPath ?? null })
+    await record('cancel_all_scheduled_functions', {
+      componentId: componentId ?? null,
+      udfPath: filter.udfPath ?? null,
+    })
     return emptyReply()
   })
   router.add('POST', '/api/delete_scheduled_functions_table', async (request) => {
-    await open(request, componentSchema)
-    await deleteJobs(database)
-    await record('delete_scheduled_jobs_table', {})
+    const { componentId } = await open(request, componentSchema)
+    await deleteJobs(database, (await findJobs(database, componentId)).namespace)
+    await record('delete_scheduled_jobs_table', { componentId: componentId ?? null })
     return emptyReply()
   })
+}
+
+/** Jobs that a component (the app without an id) has scheduled; with a path, those that run functions of that one. */
+async function findJobs(
+  database: Database,
+  componentId: string | null | undefined,
+  targetPath?: string | null,
+): Promise<Pick<JobFilter, 'namespace' | 'targetComponentId'>> {
+  const { value: mounted } = await database.read(listMounted)
+  const namespace = componentId ?? ''
+  if (namespace !== '' && !mounted.some(({ _id }) => _id === namespace)) {
+    throw new BadRequest('ComponentNotFound', `There is no component with the id ${namespace}.`)
+  }
+  if (typeof targetPath !== 'string') return { namespace, targetComponentId: undefined }
+  const target = targetPath === '' ? '' : mounted.find(({ path }) => path === targetPath)?._id
+  if (target !== undefined) return { namespace, targetComponentId: target }
+  throw new BadRequest('ComponentNotFound', `There is no component at the path "${targetPath}".`)
 }

@@ -61,11 +61,12 @@ export class SigningKeys {
     this.#issuer = deps.issuer
   }
 
-  /** ES256, with `iss`, `iat` and `exp` of ours. */
-  async sign({ claims, expiresInSeconds }: JwtRequest): Promise<string> {
+  /** ES256, with `iss`, `iat` and `exp` of ours. A component (not the app, whose path is '') signs as itself. */
+  async sign({ claims, expiresInSeconds }: JwtRequest, componentPath: string): Promise<string> {
     const { keyId, privateKey } = await this.#get()
+    const iss = componentPath === '' ? this.#issuer : `${this.#issuer}/components/${componentPath}`
     const iat = Math.floor(this.#clock.nowMs() / 1000)
-    return await new SignJWT({ ...claims, iss: this.#issuer, iat, exp: iat + expiresInSeconds })
+    return await new SignJWT({ ...claims, iss, iat, exp: iat + expiresInSeconds })
       .setProtectedHeader({ alg: 'ES256', typ: 'JWT', kid: keyId })
       .sign(privateKey)
   }

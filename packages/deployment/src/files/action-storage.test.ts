@@ -14,7 +14,11 @@ beforeEach(async () => {
 })
 
 async function call(op: string, args: object, body = ''): Promise<{ readonly value: unknown; readonly body?: string }> {
-  const answer = await actionStorageSyscalls[op]?.(subject, { ...args }, Buffer.from(body))
+  const answer = await actionStorageSyscalls[op]?.(
+    { ...subject, component: { id: '' } },
+    { ...args },
+    Buffer.from(body),
+  )
   if (answer === undefined) throw new Error(`There is no ${op}.`)
   return { value: JSON.parse(answer.text), ...(answer.body === undefined ? {} : { body: answer.body.toString() }) }
 }
@@ -63,6 +67,6 @@ test('it does not read what no isolate could hold', async () => {
       yield new Uint8Array(1_048_576)
     }
   }
-  const storageId = await subject.files.store(large())
+  const storageId = await subject.files.store('', large())
   await expect(call('storage/getBlob', { storageId })).rejects.toMatchObject({ status: 400, code: 'FileTooLarge' })
 })

@@ -21,10 +21,10 @@ function protectiveHeaders(contentType: string): OutgoingHttpHeaders {
 export function addFileRoutes(router: Router<RouteHandler>, deps: { readonly files: FileStore }): void {
   const { files } = deps
   router.add('POST', '/api/storage/upload', async (request) => {
-    await files.checkUploadToken(request.query.get('token'))
+    const namespace = await files.checkUploadToken(request.query.get('token'))
     const { 'content-type': contentType, digest } = request.headers
     const sha256 = readDigestHeader(Array.isArray(digest) ? digest.join(',') : digest)
-    return jsonReply({ storageId: await files.store(request.stream(), { contentType, sha256 }) })
+    return jsonReply({ storageId: await files.store(namespace, request.stream(), { contentType, sha256 }) })
   })
   router.add('GET', '/api/storage/{storageId}', async (request) => {
     const uuid = (request.params['storageId'] ?? '').toLowerCase()
@@ -34,9 +34,8 @@ export function addFileRoutes(router: Router<RouteHandler>, deps: { readonly fil
         'A file is found at /api/storage/{UUID}, as ctx.storage.getUrl() gives it.',
       )
     }
-    refuseComponent(request)
-    const file = await files.findByUuid(uuid)
-    if (file === null) throw fileNotFound()
+    const file = await files.findByUuid(request.query.get('component') ?? '', uuid)
+    if (file === null) throw new NotFound('FileNotFound', 'There is no file at this URL (any more).')
     return await serveFile(files, file, request)
   })
 }
@@ -84,14 +83,4 @@ function rangeNotSatisfiable(sizeBytes: number): HttpReply {
     `The range lies outside of the file's ${sizeBytes} bytes, or there are several ranges: ask for one.`,
   )
   return jsonReply({ code, message }, { status, headers: { 'Content-Range': `bytes */${sizeBytes}` } })
-}
-
-/** Files of components are theirs; there are none yet. */
-function refuseComponent(request: HttpRequest): void {
-  const component = request.query.get('component')
-  if (component !== null && component !== '') throw fileNotFound()
-}
-
-function fileNotFound(): NotFound {
-  return new NotFound('FileNotFound', 'There is no file at this URL (any more).')
 }

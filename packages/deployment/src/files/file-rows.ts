@@ -5,6 +5,7 @@
 import { BadRequest } from '@concave/base'
 import { Collection, type StoredRecord, type SystemTable, type Transaction } from '@concave/database'
 import { commitTs, createValueObject, decodeDocumentId, encodeValue, parseValue, ValueError } from '@concave/values'
+import { listNamespaces } from '../components/mounted.ts'
 
 export type FileRow = {
   /** UUID in the file's URL: who knows it may download the file. */
@@ -46,8 +47,18 @@ export async function findFileByUuid(tx: Transaction, uuid: string): Promise<Sto
   return await files.first(tx, 'by_storage_id', [uuid])
 }
 
+/** Whether a file of the app or of any component, mounted or not, has the blob. */
 export async function isOwned(tx: Transaction, storageKey: string): Promise<boolean> {
-  return (await files.first(tx, 'by_storage_key', [storageKey])) !== null
+  for (const namespace of listNamespaces(tx.catalog, files.name)) {
+    const file = await tx.within(namespace, () => files.first(tx, 'by_storage_key', [storageKey]))
+    if (file !== null) return true
+  }
+  return false
+}
+
+/** Whether there are files of a component; an id that comes from outside may be anything. */
+export function hasFiles(tx: Transaction): boolean {
+  return tx.catalog.findTable(tx.namespace, files.name) !== undefined
 }
 
 export function isUuid(text: string): boolean {

@@ -28,7 +28,7 @@ async function metadataOf(id: string): Promise<unknown> {
 
 describe('storing a stream', () => {
   test('makes a file with its size, digest and type', async () => {
-    const id = await subject.files.store(chunks('one ', 'two'), {
+    const id = await subject.files.store('', chunks('one ', 'two'), {
       contentType: 'text/plain',
       sha256: sha256('one two'),
     })
@@ -39,12 +39,12 @@ describe('storing a stream', () => {
       contentType: 'text/plain',
     })
     expect(await readText(subject, id)).toBe('one two')
-    expect(await subject.files.open(id)).toMatchObject({ sizeBytes: 7, contentType: 'text/plain' })
+    expect(await subject.files.open('', id)).toMatchObject({ sizeBytes: 7, contentType: 'text/plain' })
   })
 
   test('shows nothing before the content is complete, and ends with the deployment', async () => {
     const stalled = stalledContent()
-    const stored = subject.files.store(stalled.content)
+    const stored = subject.files.store('', stalled.content)
     await stalled.begun
     expect(blobs.count).toBe(0)
     subject.files.close()
@@ -54,32 +54,32 @@ describe('storing a stream', () => {
   })
 
   test('stores nothing that is not as promised, or breaks off', async () => {
-    await expect(subject.files.store(chunks('a'), { sha256: sha256('b') })).rejects.toMatchObject({
+    await expect(subject.files.store('', chunks('a'), { sha256: sha256('b') })).rejects.toMatchObject({
       status: 400,
       code: 'Sha256Mismatch',
     })
     const broken = stalledContent()
     broken.fail(new Error('gone'))
-    await expect(subject.files.store(broken.content)).rejects.toThrow('gone')
+    await expect(subject.files.store('', broken.content)).rejects.toThrow('gone')
     expect(blobs.count).toBe(0)
   })
 
   test.each(['line\nbreak', 'ä'.repeat(fileLimits.maxContentTypeLength + 1), '中'])(
     'refuses a content type that no header could give back',
     async (contentType) => {
-      await expect(subject.files.store(chunks('a'), { contentType })).rejects.toMatchObject({ code: 'BadHeader' })
+      await expect(subject.files.store('', chunks('a'), { contentType })).rejects.toMatchObject({ code: 'BadHeader' })
     },
   )
 
   test('refuses more at once than it may', async () => {
     const stalled = Array.from({ length: fileLimits.maxConcurrentWrites }, () => stalledContent())
-    const stored = stalled.map(({ content }) => subject.files.store(content))
+    const stored = stalled.map(({ content }) => subject.files.store('', content))
     await Promise.all(stalled.map(({ begun }) => begun))
-    const oneMore = subject.files.store(chunks('x'))
+    const oneMore = subject.files.store('', chunks('x'))
     await expect(oneMore).rejects.toMatchObject({ status: 503, code: 'TooManyConcurrentUploads' })
     for (const each of stalled) each.end()
     await Promise.all(stored)
-    await subject.files.store(chunks('x'))
+    await subject.files.store('', chunks('x'))
   })
 })
 
@@ -87,7 +87,7 @@ describe('a blob', () => {
   test('is durable before its file commits', async () => {
     const put = vi.spyOn(blobs, 'put')
     const commit = vi.spyOn(subject.database, 'commit')
-    await subject.files.store(chunks('x'))
+    await subject.files.store('', chunks('x'))
     await mutate(subject, (tx) => subject.files.stage(tx, Buffer.from('y'), {}))
     expect(put).toHaveBeenCalledTimes(2)
     const [firstPut = 0, secondPut = 0] = put.mock.invocationCallOrder
@@ -100,7 +100,7 @@ describe('a blob', () => {
   })
 
   test('of a deleted file goes when no snapshot can see the file', async () => {
-    const id = await subject.files.store(chunks('x'))
+    const id = await subject.files.store('', chunks('x'))
     clock.advance(1000)
     await mutate(subject, (tx) => subject.files.delete(tx, id))
     const before = subject.database.latestTs() - 1n
@@ -122,7 +122,7 @@ describe('a blob', () => {
       await put(...args)
       throw new Error('crash')
     })
-    await expect(subject.files.store(chunks('x'))).rejects.toThrow('crash')
+    await expect(subject.files.store('', chunks('x'))).rejects.toThrow('crash')
     expect(blobs.count).toBe(1)
     subject = await subject.reopen()
     clock.advance(aWhile)
@@ -132,7 +132,7 @@ describe('a blob', () => {
 
   test('that still arrives is left alone, for as long as it takes', async () => {
     const stalled = stalledContent()
-    const stored = subject.files.store(stalled.content)
+    const stored = subject.files.store('', stalled.content)
     await stalled.begun
     clock.advance(aWhile)
     await subject.collector.runOnce()
@@ -164,7 +164,7 @@ describe('a blob', () => {
   })
 
   test('of a mutation that met a conflict goes', async () => {
-    const id = await subject.files.store(chunks('x'))
+    const id = await subject.files.store('', chunks('x'))
     const tx = subject.database.begin('mutation')
     await subject.files.getUrl(tx, id)
     await subject.files.stage(tx, Buffer.from('staged'), {})
@@ -192,7 +192,7 @@ describe('a blob', () => {
   })
 
   test('is freed again and again until it is gone', async () => {
-    const id = await subject.files.store(chunks('x'))
+    const id = await subject.files.store('', chunks('x'))
     await mutate(subject, (tx) => subject.files.delete(tx, id))
     clock.advance(aWhile)
     vi.spyOn(blobs, 'delete').mockRejectedValueOnce(new Error('I/O error'))
@@ -229,14 +229,14 @@ test('files come to a deployment that was made before there were any', async () 
   const old = await Database.open({ storage, clock, random: systemRandom, log: createLog({ level: 'silent' }) })
   await old.close()
   await using upgraded = await openTestFiles({ clock, disk })
-  expect(await readText(upgraded, await upgraded.files.store(chunks('x')))).toBe('x')
+  expect(await readText(upgraded, await upgraded.files.store('', chunks('x')))).toBe('x')
 })
 
 test('a file whose content is gone is our failure, not the developer’s', async () => {
   const empty: Blobs = Object.assign(new MemoryBlobs(), { read: async () => undefined })
   await using broken = await openTestFiles({ clock, blobs: empty })
-  const id = await broken.files.store(chunks('x'))
-  await expect(broken.files.open(id)).rejects.toThrow(`the content of file ${id} is missing`)
+  const id = await broken.files.store('', chunks('x'))
+  await expect(broken.files.open('', id)).rejects.toThrow(`the content of file ${id} is missing`)
 })
 
 async function listFiles(): Promise<string[]> {

@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers'
 import { assert, BadRequest, type Clock, Overloaded, type Random } from '@concave/base'
 import type { Blobs, ByteRange, Content } from '@concave/blobs'
 import type { Database, Transaction } from '@concave/database'
+import { requireMounted } from '../components/mounted.ts'
 import { checkContentType, hexOfSha256, parseSha256 } from './content-headers.ts'
 import { fileLimits } from './file-limits.ts'
 import {
@@ -12,6 +13,7 @@ import {
   type FileRow,
   findFile,
   findFileByUuid,
+  hasFiles,
   insertFile,
   insertUnowned,
   type StoredFile,
@@ -46,11 +48,13 @@ export type FileMetadata = {
  * What a mutation has stored and nobody else can see yet, by document id. Contents wait in memory, within the
  * transaction's budget, and are written when it is about to commit: an attempt that is given up leaves nothing.
  */
-type StagedFiles = Map<string, { readonly row: FileRow; readonly content: Uint8Array }>
+type StagedFiles = Map<string, StagedFile>
+/** `namespace`: of the component that has stored it. */
+type StagedFile = { readonly namespace: string; readonly row: FileRow; readonly content: Uint8Array }
 
 /**
- * The files of one deployment: rows in the database, contents in blobs. A file's content is durable before its row
- * commits. Storage ids are what user code passes: ids of `_storage`, or UUIDs in the older form.
+ * The files of one deployment: rows in the database, contents in blobs. Every component has files of its own, which are
+ * those of a transaction's namespace. A file's content is durable before its row commits. Storage ids are what user code passes: ids of `_storage`, or UUIDs in the older form.
  */
 export class FileStore {
   /** Where the rows are. */
@@ -90,7 +94,7 @@ export class FileStore {
 
   async getUrl(tx: Transaction, storageId: unknown): Promise<string | null> {
     const file = await findFile(tx, storageId, 'storage.getUrl')
-    return file && this.urlOf(file)
+    return file && this.#urlOf(file, tx.namespace)
   }
 
   async getMetadata(tx: Transaction, storageId: unknown): Promise<FileMetadata | null> {
@@ -109,42 +113,46 @@ export class FileStore {
   }
 
   /** Valid for an hour. Nothing is stored. */
-  async generateUploadUrl(): Promise<string> {
-    return `${this.#url}/api/storage/upload?token=${await this.#tokens.issue()}`
-  }
-
-  urlOf(file: StoredFile): string {
-    return `${this.#url}/api/storage/${file.storageId}`
+  async generateUploadUrl(namespace: string): Promise<string> {
+    return `${this.#url}/api/storage/upload?token=${await this.#tokens.issue(namespace)}`
   }
 
   // For actions and requests: transactions of their own
 
   /** Stores `content` and returns the new file's id. Nothing is stored if `content` throws or is not as promised. */
-  async store(content: Content, options: ContentOptions = {}): Promise<string> {
+  async store(namespace: string, content: Content, options: ContentOptions = {}): Promise<string> {
     const contentType = checkContentType(options.contentType)
     const expected = options.sha256 === undefined ? undefined : parseSha256(options.sha256)
     const storageKey = randomUUID()
     return await this.#whileArriving([storageKey], async () => {
-      const { value: unownedId } = await this.database.mutate('storage:upload', (tx) => insertUnowned(tx, storageKey))
+      const announce = async (tx: Transaction): Promise<string> => {
+        await requireMounted(tx)
+        return await insertUnowned(tx, storageKey)
+      }
+      const { value: unownedId } = await this.database.mutate('storage:upload', announce, { namespace })
       const { size, sha256 } = await this.#write(storageKey, content, expected)
       const row = newFile({ storageKey, sha256, size, contentType })
-      const { value: id } = await this.database.mutate('storage:upload', async (tx) => {
+      const finish = async (tx: Transaction): Promise<string> => {
+        await requireMounted(tx)
         await deleteUnowned(tx, unownedId)
         return await insertFile(tx, row)
-      })
-      return id
+      }
+      return (await this.database.mutate('storage:upload', finish, { namespace })).value
     })
   }
 
   /** The file and its content as of the newest commit. */
-  async open(storageId: unknown): Promise<OpenFile | null> {
-    const { value: file } = await this.database.read((tx) => findFile(tx, storageId, 'storage.get'))
+  async open(namespace: string, storageId: unknown): Promise<OpenFile | null> {
+    const { value: file } = await this.database.read((tx) => findFile(tx, storageId, 'storage.get'), { namespace })
     if (file === null) return null
     return { content: await this.read(file), contentType: file.contentType ?? null, sizeBytes: file.size }
   }
 
-  async findByUuid(uuid: string): Promise<StoredFile | null> {
-    return (await this.database.read((tx) => findFileByUuid(tx, uuid))).value
+  /** `namespace` may be any text: nobody has files there, then. */
+  async findByUuid(namespace: string, uuid: string): Promise<StoredFile | null> {
+    const find = async (tx: Transaction): Promise<StoredFile | null> =>
+      hasFiles(tx) ? await findFileByUuid(tx, uuid) : null
+    return (await this.database.read(find, { namespace })).value
   }
 
   /** The content of a file that some snapshot of the last minutes has shown. */
@@ -154,9 +162,9 @@ export class FileStore {
     return content
   }
 
-  /** Throws 401 unless `token` is one of our upload URLs'. */
-  async checkUploadToken(token: string | null): Promise<void> {
-    await this.#tokens.check(token)
+  /** The namespace that an upload is for. Throws 401 unless `token` is one of our upload URLs'. */
+  async checkUploadToken(token: string | null): Promise<string> {
+    return await this.#tokens.check(token)
   }
 
   // For mutations: parts of their transaction
@@ -175,7 +183,7 @@ export class FileStore {
       staged = new Map()
       this.#staged.set(tx, staged)
     }
-    staged.set(id, { row, content })
+    staged.set(id, { namespace: tx.namespace, row, content })
     return id
   }
 
@@ -199,9 +207,10 @@ export class FileStore {
     const staged = this.#staged.get(tx)
     if (staged === undefined) return
     const kept: { readonly storageKey: string; readonly content: Uint8Array }[] = []
-    for (const [id, { row, content }] of staged) {
+    for (const [id, { namespace, row, content }] of staged) {
       // Deleted again, or stored by a nested mutation that was rolled back.
-      if ((await findFile(tx, id, 'storage.store')) !== null) kept.push({ storageKey: row.storageKey, content })
+      const file = await tx.within(namespace, () => findFile(tx, id, 'storage.store'))
+      if (file !== null) kept.push({ storageKey: row.storageKey, content })
     }
     if (kept.length === 0) return
     const keys = kept.map(({ storageKey }) => storageKey)
@@ -217,6 +226,11 @@ export class FileStore {
         await Promise.all(kept.slice(start, start + parallelPuts).map(put))
       }
     })
+  }
+
+  #urlOf(file: StoredFile, namespace: string): string {
+    const component = namespace === '' ? '' : `?component=${namespace}`
+    return `${this.#url}/api/storage/${file.storageId}${component}`
   }
 
   async #whileArriving<T>(keys: readonly string[], run: () => Promise<T>): Promise<T> {

@@ -88,6 +88,6 @@ export async function mutate<T>(files: TestFiles, run: (tx: Transaction) => Prom
 }
 
 export async function readText(files: TestFiles, id: string): Promise<string | undefined> {
-  const file = await files.files.open(id)
+  const file = await files.files.open('', id)
   return file === null ? undefined : await text(file.content)
 }

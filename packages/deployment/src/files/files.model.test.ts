@@ -78,11 +78,11 @@ class World {
     switch (each.kind) {
       case 'upload': {
         const content = this.#nextContent()
-        if (each.outcome === 'stored') this.#contents.set(await files.store(chunks(content)), content)
+        if (each.outcome === 'stored') this.#contents.set(await files.store('', chunks(content)), content)
         else {
           this.#blobs.crashesNext = each.outcome === 'crashedBeforeCommit'
           const sha256 = each.outcome === 'brokenOff' ? '0'.repeat(64) : undefined
-          await rejects(files.store(chunks(content), { sha256 }))
+          await rejects(files.store('', chunks(content), { sha256 }))
         }
         break
       }

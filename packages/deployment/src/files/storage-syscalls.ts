@@ -17,7 +17,7 @@ export const storageSyscalls: Readonly<Record<string, StorageSyscall>> = {
     JSON.stringify(await files.getMetadata(tx, storageId)),
   '1.0/storageGenerateUploadUrl': async (host) => {
     host.requireMutation('storage.generateUploadUrl')
-    return JSON.stringify(await host.files.generateUploadUrl())
+    return JSON.stringify(await host.files.generateUploadUrl(host.tx.namespace))
   },
   '1.0/storageDelete': async (host, { storageId }) => {
     host.requireMutation('storage.delete')

@@ -18,7 +18,7 @@ async function openTokens(): Promise<{
 
 test('is valid for an hour, also after a restart', async () => {
   const { clock, open } = await openTokens()
-  const token = await open().issue()
+  const token = await open().issue('')
   const tokens = open()
   await tokens.check(token)
   clock.advance(fileLimits.uploadUrlMs)
@@ -29,7 +29,7 @@ test('is valid for an hour, also after a restart', async () => {
 
 test('is no other deployment’s', async () => {
   const [{ open: openOne }, { open: openOther }] = [await openTokens(), await openTokens()]
-  await expect(openOther().check(await openOne().issue())).rejects.toMatchObject({
+  await expect(openOther().check(await openOne().issue(''))).rejects.toMatchObject({
     status: 401,
     code: 'StorageTokenInvalid',
   })
@@ -38,7 +38,7 @@ test('is no other deployment’s', async () => {
 test('is told from anything else', async () => {
   const { open } = await openTokens()
   const tokens = open()
-  const token = await tokens.issue()
+  const token = await tokens.issue('')
   for (const text of [null, '', 'x', token.slice(1), `${token}A`, `${token}=`, ` ${token}`, token.toUpperCase()]) {
     await expect(tokens.check(text)).rejects.toMatchObject({ status: 401 })
   }
@@ -47,6 +47,6 @@ test('is told from anything else', async () => {
 test('makes its secret once, however many ask at the same time', async () => {
   const { open } = await openTokens()
   const [one, other] = [open(), open()]
-  const [first, second] = await Promise.all([one.issue(), other.issue()])
+  const [first, second] = await Promise.all([one.issue(''), other.issue('')])
   await expect(Promise.all([one.check(second), other.check(first)])).resolves.toHaveLength(2)
 })

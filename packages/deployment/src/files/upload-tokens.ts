@@ -9,7 +9,10 @@ const secretBytes = 32
 const macBytes = 32
 const timeBytes = 8
 
-/** A token is base64url of: time of issue (u64 ms), and the MAC of it with a secret of this deployment. */
+/**
+ * A token is base64url of: time of issue (u64 ms), the MAC of what else it holds with a secret of this deployment, and the
+ * id of the component that it is for (nothing for the app).
+ */
 export class UploadTokens {
   readonly #meta: MetaStore
   readonly #random: Random
@@ -22,23 +25,29 @@ export class UploadTokens {
     this.#clock = deps.clock
   }
 
-  async issue(): Promise<string> {
+  async issue(componentId: string): Promise<string> {
     const time = Buffer.alloc(timeBytes)
     time.writeBigUInt64BE(BigInt(this.#clock.nowMs()))
-    return Buffer.concat([time, await this.#mac(time)]).toString('base64url')
+    const component = Buffer.from(componentId)
+    return Buffer.concat([time, await this.#mac(time, component), component]).toString('base64url')
   }
 
-  /** Throws 401: `InvalidStorageToken` for what is no token, `StorageTokenInvalid` for another's, `StorageTokenExpired`. */
-  async check(token: string | null): Promise<void> {
+  /**
+   * The id of the token's component. Throws 401: `InvalidStorageToken` for what is no token, `StorageTokenInvalid` for
+   * another's, `StorageTokenExpired`.
+   */
+  async check(token: string | null): Promise<string> {
     const bytes = Buffer.from(token ?? '', 'base64url')
-    if (bytes.length !== timeBytes + macBytes || bytes.toString('base64url') !== token) {
+    if (bytes.length < timeBytes + macBytes || bytes.toString('base64url') !== token) {
       throw new Unauthenticated(
         'InvalidStorageToken',
         'The URL needs the parameter "token", as ctx.storage.generateUploadUrl() gives it.',
       )
     }
     const time = bytes.subarray(0, timeBytes)
-    if (!timingSafeEqual(bytes.subarray(timeBytes), await this.#mac(time))) {
+    const component = bytes.subarray(timeBytes + macBytes)
+    const mac = bytes.subarray(timeBytes, timeBytes + macBytes)
+    if (!timingSafeEqual(mac, await this.#mac(time, component))) {
       throw new Unauthenticated('StorageTokenInvalid', 'The upload URL was not made by this deployment.')
     }
     if (this.#clock.nowMs() - Number(time.readBigUInt64BE()) > fileLimits.uploadUrlMs) {
@@ -47,11 +56,13 @@ export class UploadTokens {
         'The upload URL has expired: they are valid for one hour. Ask for another with ctx.storage.generateUploadUrl().',
       )
     }
+    return component.toString()
   }
 
-  async #mac(time: Buffer): Promise<Buffer> {
+  async #mac(time: Buffer, component: Buffer): Promise<Buffer> {
     return createHmac('sha256', await this.#loadSecret())
       .update(time)
+      .update(component)
       .digest()
   }
 

@@ -93,7 +93,7 @@ export class DeploymentActionHost implements ActionHost {
   }
 
   requestMetadata(): object {
-    const scheduledFunctionId = parentJobOf(this.scheduling.origin) ?? null
+    const scheduledFunctionId = parentJobOf(this.scheduling.origin)?.id ?? null
     const authToken = this.component.isApp ? authTokenOf(this.#identity) : null
     return { ...this.#client, requestId: this.requestId, scheduledFunctionId, authToken }
   }
@@ -109,7 +109,7 @@ export class DeploymentActionHost implements ActionHost {
       requestId: this.requestId,
       client: this.#client,
       isInternal: true,
-      origin: { kind: 'action', jobId: parentJobOf(this.scheduling.origin) },
+      origin: { kind: 'action', job: parentJobOf(this.scheduling.origin) },
     }
     const outcome = await this.#run(kind, call)
     if (outcome.kind === 'success') return outcome.valueText

@@ -298,7 +298,7 @@ export class FunctionHost implements ExecutionHost {
 
   requestMetadata(): object {
     this.#observedIdentity = true
-    const scheduledFunctionId = parentJobOf(this.origin) ?? null
+    const scheduledFunctionId = parentJobOf(this.origin)?.id ?? null
     const authToken = this.component.isApp ? authTokenOf(this.#identity) : null
     return { ...this.#client, requestId: this.#requestId, scheduledFunctionId, authToken }
   }
@@ -368,7 +368,7 @@ const syscalls: Readonly<Record<string, Syscall>> = {
   '1.0/getUserIdentity': (host) => JSON.stringify(host.observeIdentity()),
   '1.0/signJwt': async (host, args) => {
     host.requireMutation('ctx.auth.signJwt')
-    return JSON.stringify(await host.signingKeys.sign(readJwtRequest(args)))
+    return JSON.stringify(await host.signingKeys.sign(readJwtRequest(args), host.component.path))
   },
   '1.0/getSnapshotTs': (host) => {
     host.observeTime()

@@ -3,12 +3,12 @@ import { randomBytes } from 'node:crypto'
 import { PlatformError } from '@concave/base'
 import { anonymous, type Identity, type RequestClient } from '@concave/protocol'
 import type { ActionOutcome, HttpActionRequest, HttpExchange, LogLine } from '@concave/runtime'
-import type { LoadedComponent } from '../components/loaded-app.ts'
+import { hasHttpActions, type RoutedRequest, routeRequest } from '../components/http-routing.ts'
 import type { Access } from '../access.ts'
 import { identityTypeOf } from '../logs/function-log.ts'
 import { DeploymentActionHost } from './action-host.ts'
 import type { ActionServiceDependencies } from './action-service.ts'
-import { findRoute, httpModulePath, type HttpRoute } from './http-routes.ts'
+import { httpModulePath } from './http-routes.ts'
 
 export type HttpCall = {
   readonly request: HttpActionRequest
@@ -45,23 +45,22 @@ export class HttpActionService {
   async serve(call: HttpCall): Promise<HttpCallEnd> {
     const { database, registry } = this.#deps
     const tx = database.begin('query')
-    const { root } = await registry.load(tx)
-    const { code } = root
-    const routes = code.modules.get(httpModulePath)?.httpRoutes
-    if (routes === undefined) {
+    const app = await registry.load(tx)
+    if (!hasHttpActions(app)) {
       return { kind: 'notFound', text: 'This Convex deployment does not have HTTP actions enabled.' }
     }
-    const route = findRoute(routes, call.request.method, call.path)
-    if (route === undefined) return { kind: 'notFound', text: 'No matching routes found' }
-    const env = await registry.environment(tx)
-    return await this.#run(call, root, route, (host) =>
+    const routed = routeRequest(app.root, call.request.method, call.path)
+    if (routed === undefined) return { kind: 'notFound', text: 'No matching routes found' }
+    const { component } = routed
+    const env = component.environment(await registry.environment(tx))
+    return await this.#run(call, routed, (host) =>
       this.#deps.actionExecutor.run(
         {
           kind: 'http',
-          code: code.bundle,
+          code: component.code.bundle,
           env,
           modulePath: httpModulePath,
-          path: call.path,
+          path: routed.path,
           request: call.request,
           exchange: call.exchange,
           seed: randomBytes(32).toString('hex'),
@@ -73,15 +72,14 @@ export class HttpActionService {
 
   async #run(
     call: HttpCall,
-    component: LoadedComponent,
-    route: HttpRoute,
+    { component, route }: RoutedRequest,
     execute: (host: DeploymentActionHost) => Promise<ActionOutcome>,
   ): Promise<HttpCallEnd> {
     const { clock, database, deploymentName, files, functionLog, functions, registry } = this.#deps
     const requestId = randomBytes(8).toString('hex')
     const identifier = `${route.method} ${route.path}`
     const startedAtMs = clock.nowMs()
-    const { identity, identityError } = await this.#identify(call.authorization)
+    const { identity, identityError } = await this.#identify(component.isApp ? call.authorization : undefined)
     const host = new DeploymentActionHost({
       functionName: identifier,
       component,
@@ -127,7 +125,7 @@ export class HttpActionService {
     return { kind: 'failed', body: this.#describe(requestId, error.message, error.data) }
   }
 
-  /** A token that is refused fails only who asks for the identity. Other schemes are the developer's own. */
+  /** A token that is refused fails only who asks for the identity. Other schemes are the developer's own. Components are not told. */
   async #identify(
     authorization: string | undefined,
   ): Promise<{ readonly identity: Identity; readonly identityError: string | undefined }> {

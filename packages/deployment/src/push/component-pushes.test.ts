@@ -39,6 +39,7 @@ function pushOf(sketches: Readonly<Record<string, Sketch>>): Push {
         importSeed: '',
         importTimeMs: 0,
         rows: [],
+        requirements: { nodeVersion: undefined, packages: [] },
         modules: new Map(),
         crons: crons.map(cron),
         definition: {

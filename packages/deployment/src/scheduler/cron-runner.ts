@@ -16,17 +16,23 @@ import {
 } from './cron-jobs.ts'
 import {
   createCall,
+  findTarget,
   mutateSurely,
-  readUdfType,
   runActionOnce,
   type RunnerDependencies,
   runningState,
   transientErrorText,
+  udfTypeOf,
   unsupportedTypeText,
 } from './job-runner.ts'
 import { schedulerLimits } from './scheduler-limits.ts'
 
-type Occurrence = { readonly job: StoredRecord<CronJob>; readonly next: StoredRecord<CronNextRun> }
+type Occurrence = {
+  /** Of the component whose `crons.ts` has the job. */
+  readonly namespace: string
+  readonly job: StoredRecord<CronJob>
+  readonly next: StoredRecord<CronNextRun>
+}
 type EndedRun = {
   readonly status: CronRunStatus
   readonly logLines: readonly string[]
@@ -40,14 +46,17 @@ export class CronRunner {
     this.#deps = deps
   }
 
-  /** `id` is that of the row in `_cron_next_run`. Rejects if nothing could be done. */
-  async run(id: string): Promise<void> {
-    const { value: occurrence } = await this.#deps.database.read((tx) => load(tx, id))
+  /** `id` is that of the row in the component's `_cron_next_run`. Rejects if nothing could be done. */
+  async run(namespace: string, id: string): Promise<void> {
+    const { value: occurrence } = await this.#deps.database.read((tx) => load(tx, id), { namespace })
     if (occurrence === undefined) return
     const { job, next } = occurrence
     if (next.state.type === 'inProgress') return await this.#end(occurrence, failedRun(transientErrorText))
-    const call = createCall(job.cronSpec, { kind: 'cron', name: job.name })
-    const kind = await readUdfType(this.#deps, call)
+    const target = await findTarget(this.#deps, job.cronSpec, namespace)
+    // Unmounted, and its cron jobs with it.
+    if (target === undefined) return
+    const call = createCall(target, job.cronSpec, { kind: 'cron', name: job.name })
+    const kind = udfTypeOf(target)
     if (kind === 'Action') await this.#runAction(occurrence, call)
     else if (kind === 'Query') await this.#end(occurrence, failedRun(unsupportedTypeText(call)))
     else await this.#runMutation(occurrence, call)
@@ -57,7 +66,7 @@ export class CronRunner {
     let current: Occurrence | undefined
     const outcome: ScheduledOutcome = await this.#deps.functions.runScheduled(call, {
       begin: async (tx) => {
-        current = await loadSame(tx, occurrence)
+        current = await tx.within(occurrence.namespace, () => loadSame(tx, occurrence))
         return current !== undefined
       },
       finish: async (tx, { resultText, logLines, durationMs }) => {
@@ -73,11 +82,13 @@ export class CronRunner {
   async #runAction(occurrence: Occurrence, call: ScheduledCall): Promise<void> {
     const { database, functions, clock, log } = this.#deps
     const state = runningState(call)
-    const { value: isOurs } = await database.mutate('system:startCronAction', async (tx) => {
+    const start = async (tx: Transaction): Promise<boolean> => {
       if ((await loadSame(tx, occurrence)) === undefined) return false
       await cronNextRuns.patch(tx, occurrence.next._id, { state })
       return true
-    })
+    }
+    const { namespace } = occurrence
+    const { value: isOurs } = await database.mutate('system:startCronAction', start, { namespace })
     if (!isOurs) return
     const startedAtMs = clock.nowMs()
     const ended = await runActionOnce(functions, call, log)
@@ -88,33 +99,36 @@ export class CronRunner {
   }
 
   async #end(occurrence: Occurrence, run: EndedRun): Promise<void> {
-    await mutateSurely(this.#deps, 'system:endCronRun', async (tx) => {
+    const end = async (tx: Transaction): Promise<void> => {
       const current = await loadSame(tx, occurrence)
       if (current !== undefined) await this.#advance(tx, current, run)
-    })
+    }
+    await mutateSurely(this.#deps, 'system:endCronRun', end, { namespace: occurrence.namespace })
   }
 
-  async #advance(tx: Transaction, { job, next }: Occurrence, run: EndedRun): Promise<void> {
+  async #advance(tx: Transaction, { namespace, job, next }: Occurrence, run: EndedRun): Promise<void> {
     const { clock, log } = this.#deps
-    const { skipped } = await advanceCronJob(tx, job, next, {
+    const ended = {
       nowMs: clock.nowMs(),
       status: run.status,
       logLines: shorten(run.logLines),
       executionTime: run.durationMs / 1000,
-    })
+    }
+    const { skipped } = await tx.within(namespace, () => advanceCronJob(tx, job, next, ended))
     if (skipped === 0) return
     const text = `Skipping ${skipped} run(s) of job ${job.name} because multiple scheduled runs are in the past`
     log.warn({ code: 'SkippingPastScheduledRuns' }, text)
   }
 }
 
+/** In the namespace of `tx`. */
 async function load(tx: Transaction, id: string): Promise<Occurrence | undefined> {
   const next = await cronNextRuns.get(tx, id)
   const job = next === null ? null : await cronJobs.get(tx, next.cronJobId)
-  return next === null || job === null ? undefined : { job, next }
+  return next === null || job === null ? undefined : { namespace: tx.namespace, job, next }
 }
 
-/** The occurrence as it is now; undefined if it was run, or its job changed or went, meanwhile. */
+/** The occurrence as it is now, in the namespace of `tx`; undefined if it was run, or its job changed or went, meanwhile. */
 async function loadSame(tx: Transaction, { next }: Occurrence): Promise<Occurrence | undefined> {
   const current = await load(tx, next._id)
   if (current === undefined || current.next.nextTs !== next.nextTs) return undefined

@@ -5,6 +5,9 @@ import { schedulerLimits } from './scheduler-limits.ts'
 
 export type DueTable = '_scheduled_jobs' | '_cron_next_run'
 
+/** A table of one component: every component has queues of its own. */
+export type DueQueue = { readonly table: DueTable; readonly namespace: string }
+
 export type DueRows = {
   /** Ids of rows that are due, those that were due first in front; not all when there are many. */
   readonly due: readonly string[]
@@ -18,16 +21,18 @@ export type DueRows = {
 /** Reads as far as the first page with due rows that `isTaken` does not know, and otherwise one row beyond what is due. */
 export async function readDueRows(
   database: Database,
-  table: DueTable,
+  queue: DueQueue,
   options: { readonly nowNs: bigint; readonly isTaken: (id: string) => boolean },
 ): Promise<DueRows> {
-  const { value, ts, reads } = await database.read((tx) => scanDueRows(tx, table, options))
+  const { table, namespace } = queue
+  const { value, ts, reads } = await database.read((tx) => scanDueRows(tx, table, options), { namespace })
   return { ...value, ts, reads }
 }
 
 /** When the first row will be due, whether that is past or to come. */
-export async function readFirstDue(database: Database, table: DueTable): Promise<bigint | undefined> {
-  const { value } = await database.read((tx) => scanDueRows(tx, table, { nowNs: 0n, isTaken: () => false }))
+export async function readFirstDue(database: Database, { table, namespace }: DueQueue): Promise<bigint | undefined> {
+  const options = { nowNs: 0n, isTaken: () => false }
+  const { value } = await database.read((tx) => scanDueRows(tx, table, options), { namespace })
   return value.nextTs
 }
 

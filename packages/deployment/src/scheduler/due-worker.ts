@@ -1,17 +1,20 @@
 /**
- * Runs the rows of one queue as they become due, at most `maxRunning` at a time, oldest first. It holds nothing but the
+ * Runs the rows of one queue as they become due, oldest first, as many at a time as there are slots. It holds nothing but the
  * ids of those that run and of one page: it looks at the index again when it has worked that off. With nothing due it
  * sleeps until the next row is, or until a commit touches what it looked at (a subscription, as for any live query).
  */
 import { type Clock, createDeferred, type Deferred, type Log, Overloaded } from '@concave/base'
 import type { Database } from '@concave/database'
 import type { Alarm } from './alarm.ts'
-import { type DueTable, readDueRows } from './due-rows.ts'
+import { type DueQueue, readDueRows } from './due-rows.ts'
+import type { RunSlots } from './run-slots.ts'
 import { schedulerLimits } from './scheduler-limits.ts'
 import { toMs } from './scheduled-jobs.ts'
 
 export type DueWorkerDependencies = {
-  readonly table: DueTable
+  readonly queue: DueQueue
+  /** Shared with the same queue of other components. */
+  readonly slots: RunSlots
   /** Ends when the row is not due any more, or cannot be run now. A rejection is our failure: the worker waits a while. */
   readonly run: (id: string) => Promise<void>
   readonly database: Database
@@ -26,9 +29,10 @@ export class DueWorker {
   readonly #done: Promise<void>
   /** Ends a sleep. */
   #bell: Deferred<void> = createDeferred()
-  /** Ends the wait for one of those that run. */
-  #slot: Deferred<void> = createDeferred()
+  /** Ends the wait for a slot. */
+  #interrupt: Deferred<void> = createDeferred()
   #isStopped = false
+  #isPaused = false
   #isAsleep = false
   #failures = 0
   #heldUntilMs = 0
@@ -50,8 +54,19 @@ export class DueWorker {
   /** Starts nothing any more. What runs goes on; see `drained`. */
   async stop(): Promise<void> {
     this.#isStopped = true
-    this.#ring()
+    this.#interruptWork()
     await this.#done
+  }
+
+  /** Starts nothing until `resume`. What runs goes on. */
+  pause(): void {
+    this.#isPaused = true
+    this.#interruptWork()
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#bell.resolve()
   }
 
   /** Resolves when nothing runs any more. To be called after `stop`. */
@@ -60,7 +75,7 @@ export class DueWorker {
   }
 
   get #mustPause(): boolean {
-    return this.#isStopped || this.#heldUntilMs > this.#deps.clock.monotonicMs()
+    return this.#isStopped || this.#isPaused || this.#heldUntilMs > this.#deps.clock.monotonicMs()
   }
 
   async #work(): Promise<void> {
@@ -75,28 +90,25 @@ export class DueWorker {
   }
 
   async #workOnce(): Promise<void> {
-    const { clock, database, table } = this.#deps
+    const { clock, database, queue, slots } = this.#deps
+    if (this.#isPaused) return await this.#sleepIdle(undefined)
     const heldMs = this.#heldUntilMs - clock.monotonicMs()
     if (heldMs > 0) return await this.#sleep(heldMs)
-    const rows = await readDueRows(database, table, {
+    const rows = await readDueRows(database, queue, {
       nowNs: clock.nowNs(),
       isTaken: (id) => this.#running.has(id),
     })
     for (const id of rows.due) {
-      while (this.#running.size >= schedulerLimits.maxRunning && !this.#mustPause) {
-        this.#slot = createDeferred()
-        await this.#slot.promise
-      }
-      if (this.#mustPause) return
+      this.#interrupt = createDeferred()
+      if (this.#mustPause || !(await slots.take(this.#interrupt.promise))) return
+      if (this.#mustPause) return slots.release()
       this.#start(id)
     }
     if (rows.due.length > 0) return
     const subscription = database.subscribe(rows.reads, rows.ts, () => this.#bell.resolve())
     try {
-      this.#isAsleep = true
-      await this.#sleep(rows.nextTs === undefined ? undefined : toMs(rows.nextTs) - clock.nowMs())
+      await this.#sleepIdle(rows.nextTs === undefined ? undefined : toMs(rows.nextTs) - clock.nowMs())
     } finally {
-      this.#isAsleep = false
       subscription.close()
     }
   }
@@ -114,15 +126,26 @@ export class DueWorker {
       )
       .finally(() => {
         this.#running.delete(id)
+        this.#deps.slots.release()
         // Its row may be due again already, and was not looked at while it ran.
-        this.#ring()
+        this.#bell.resolve()
       })
     this.#running.set(id, run)
   }
 
-  #ring(): void {
+  #interruptWork(): void {
     this.#bell.resolve()
-    this.#slot.resolve()
+    this.#interrupt.resolve()
+  }
+
+  /** As `#sleep`, with nothing due. */
+  async #sleepIdle(delayMs: number | undefined): Promise<void> {
+    this.#isAsleep = true
+    try {
+      await this.#sleep(delayMs)
+    } finally {
+      this.#isAsleep = false
+    }
   }
 
   /** Until the bell rings, at most `delayMs`. */
@@ -148,6 +171,6 @@ export class DueWorker {
     this.#failures += 1
     this.#heldUntilMs = clock.monotonicMs() + delayMs
     log.warn({ err: error, delayMs }, 'The scheduler could not run what is due; it tries again.')
-    this.#ring()
+    this.#interruptWork()
   }
 }

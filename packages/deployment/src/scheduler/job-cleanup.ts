@@ -1,9 +1,10 @@
 /** Forgets scheduled functions some days after they finished (function-runtime.md §8.2). */
 import type { Clock, Log } from '@concave/base'
 import type { Database } from '@concave/database'
+import { listNamespaces } from '../components/mounted.ts'
 import type { Alarm } from './alarm.ts'
 import { deleteFinishedJobs } from './job-batches.ts'
-import { toTs } from './scheduled-jobs.ts'
+import { scheduledJobs, toTs } from './scheduled-jobs.ts'
 import { schedulerLimits } from './scheduler-limits.ts'
 
 export type JobCleanupDependencies = {
@@ -38,7 +39,10 @@ export class JobCleanup {
     const { database, clock, log, alarm } = this.#deps
     const { signal } = this.#abort
     try {
-      await deleteFinishedJobs(database, toTs(clock.nowMs() - schedulerLimits.finishedRetentionMs), signal)
+      const beforeTs = toTs(clock.nowMs() - schedulerLimits.finishedRetentionMs)
+      for (const namespace of listNamespaces(database.catalog, scheduledJobs.name)) {
+        await deleteFinishedJobs(database, namespace, beforeTs, signal)
+      }
     } catch (error) {
       if (!signal.aborted) log.warn({ err: error }, 'Old scheduled functions could not be deleted; it is tried again.')
     }

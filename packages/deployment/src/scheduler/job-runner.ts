@@ -9,9 +9,11 @@ import type { Database, Transaction } from '@concave/database'
 import { anonymous, parseFunctionPath } from '@concave/protocol'
 import type { CallOutcome } from '@concave/sync'
 import { parseJson } from '@concave/values'
-import type { CallOrigin } from '../functions/call-origin.ts'
+import type { FunctionAddress } from '../components/loaded-app.ts'
+import type { CallOrigin, JobReference } from '../functions/call-origin.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
 import { withoutRequestLine } from '../functions/function-error.ts'
+import { notFoundMessage } from '../functions/function-host.ts'
 import type { RunRecord, ScheduledCall, ScheduledOutcome } from '../functions/scheduled-run.ts'
 import type { Alarm } from './alarm.ts'
 import { finished, type JobState, type ScheduledJob, scheduledJobs, toTs } from './scheduled-jobs.ts'
@@ -42,83 +44,115 @@ export class JobRunner {
     this.#deps = deps
   }
 
-  /** Rejects if the job could not be run and its row is as before. */
-  async run(id: string): Promise<void> {
-    const { value: job } = await this.#deps.database.read(async (tx) => await scheduledJobs.get(tx, id))
+  /** The job of the component that has scheduled it. Rejects if it could not be run and its row is as before. */
+  async run(componentId: string, id: string): Promise<void> {
+    const { database } = this.#deps
+    const { value: job } = await database.read((tx) => scheduledJobs.get(tx, id), { namespace: componentId })
     if (job === null || job.nextTs === undefined) return
+    const reference = { id, componentId }
     if (job.state.type === 'inProgress') {
-      return await this.#end(id, job.state.executionId, { type: 'failed', error: transientErrorText })
+      return await this.#end(reference, job.state.executionId, { type: 'failed', error: transientErrorText })
     }
-    const call = createCall(job, { kind: 'scheduler', jobId: id })
-    const kind = await readUdfType(this.#deps, call)
-    if (kind === 'Action') return await this.#runAction(id, call)
-    if (kind === 'Query') return await this.#end(id, undefined, { type: 'failed', error: unsupportedTypeText(call) })
-    await this.#runMutation(id, call)
+    const target = await findTarget(this.#deps, job, componentId)
+    if (target === undefined) {
+      const error = notFoundMessage(parseFunctionPath(job.udfPath))
+      return await this.#end(reference, undefined, { type: 'failed', error })
+    }
+    const call = createCall(target, job, { kind: 'scheduler', job: reference })
+    const kind = udfTypeOf(target)
+    if (kind === 'Action') return await this.#runAction(reference, call)
+    if (kind === 'Query') {
+      return await this.#end(reference, undefined, { type: 'failed', error: unsupportedTypeText(call) })
+    }
+    await this.#runMutation(reference, call)
   }
 
-  async #runMutation(id: string, call: ScheduledCall): Promise<void> {
+  async #runMutation(reference: JobReference, call: ScheduledCall): Promise<void> {
     const { functions, clock } = this.#deps
+    const { id, componentId } = reference
     let outcome: ScheduledOutcome
     try {
       outcome = await functions.runScheduled(call, {
-        begin: async (tx) => {
-          const job = await scheduledJobs.get(tx, id)
-          if (job?.state.type !== 'pending') return false
-          await scheduledJobs.patch(tx, id, { state: runningState(call) })
-          return true
-        },
-        finish: (tx) => scheduledJobs.patch(tx, id, finished({ type: 'success' }, clock.nowMs())),
+        begin: (tx) => tx.within(componentId, () => begin(tx, id, runningState(call))),
+        finish: (tx) =>
+          tx.within(componentId, () => scheduledJobs.patch(tx, id, finished({ type: 'success' }, clock.nowMs()))),
       })
     } catch (error) {
       if (error instanceof Overloaded) throw error
-      return await this.#postpone(id, error)
+      return await this.#postpone(reference, error)
     }
-    if (outcome.kind === 'error') await this.#end(id, undefined, { type: 'failed', error: outcome.message })
+    if (outcome.kind === 'error') await this.#end(reference, undefined, { type: 'failed', error: outcome.message })
   }
 
-  async #runAction(id: string, call: ScheduledCall): Promise<void> {
-    const { database, functions } = this.#deps
+  async #runAction(reference: JobReference, call: ScheduledCall): Promise<void> {
+    const { database, functions, log } = this.#deps
+    const { id, componentId: namespace } = reference
     const state = runningState(call)
-    const { value: isOurs } = await database.mutate('system:startScheduledAction', async (tx) => {
-      const job = await scheduledJobs.get(tx, id)
-      if (job?.state.type !== 'pending') return false
-      await scheduledJobs.patch(tx, id, { state })
-      return true
-    })
-    if (isOurs) await this.#end(id, state.executionId, (await runActionOnce(functions, call, this.#deps.log)).state)
+    const start = (tx: Transaction): Promise<boolean> => begin(tx, id, state)
+    const { value: isOurs } = await database.mutate('system:startScheduledAction', start, { namespace })
+    if (isOurs) await this.#end(reference, state.executionId, (await runActionOnce(functions, call, log)).state)
   }
 
   /** Records the end of a job that is still pending, or still in the execution of that id. */
-  async #end(id: string, executionId: string | undefined, state: JobState): Promise<void> {
+  async #end(
+    { id, componentId: namespace }: JobReference,
+    executionId: string | undefined,
+    state: JobState,
+  ): Promise<void> {
     const { clock } = this.#deps
-    await mutateSurely(this.#deps, 'system:endScheduledJob', async (tx) => {
+    const end = async (tx: Transaction): Promise<void> => {
       const job = await scheduledJobs.get(tx, id)
       const current = job?.state.type === 'inProgress' ? job.state.executionId : undefined
       if (job?.nextTs === undefined || current !== executionId) return
       await scheduledJobs.patch(tx, id, finished(state, clock.nowMs()))
-    })
+    }
+    await mutateSurely(this.#deps, 'system:endScheduledJob', end, { namespace })
   }
 
   /** The system's fault, so it runs again: later each time. */
-  async #postpone(id: string, error: unknown): Promise<void> {
+  async #postpone({ id, componentId: namespace }: JobReference, error: unknown): Promise<void> {
     const { database, clock, log } = this.#deps
-    await database.mutate('system:postponeScheduledJob', async (tx) => {
+    const postpone = async (tx: Transaction): Promise<void> => {
       const job = await scheduledJobs.get(tx, id)
       if (job?.state.type !== 'pending') return
       const attempts = (job.attempts ?? 0) + 1
       const nextTs = toTs(clock.nowMs() + backoffMs(error, attempts))
       await scheduledJobs.patch(tx, id, { nextTs, attempts })
-    })
+    }
+    await database.mutate('system:postponeScheduledJob', postpone, { namespace })
     log.warn({ err: error }, 'A scheduled mutation could not be run; it is tried again later.')
   }
 }
 
+/** Marks a pending job as running. False if it is not to run any more. */
+async function begin(tx: Transaction, id: string, state: JobState): Promise<boolean> {
+  const job = await scheduledJobs.get(tx, id)
+  if (job?.state.type !== 'pending') return false
+  await scheduledJobs.patch(tx, id, { state })
+  return true
+}
+
+/** What a row of `componentId` runs; undefined if the component that it means is not mounted (any more). */
+export async function findTarget(
+  { database, registry }: Pick<RunnerDependencies, 'database' | 'registry'>,
+  row: Pick<ScheduledJob, 'component' | 'udfPath'>,
+  componentId: string,
+): Promise<FunctionAddress | undefined> {
+  const app = await registry.load(database.begin('query'))
+  const component = app.findById(row.component ?? componentId)
+  return component && { component, path: parseFunctionPath(row.udfPath) }
+}
+
 /** The call of a scheduled function, with no identity. */
-export function createCall(target: Pick<ScheduledJob, 'udfPath' | 'args'>, origin: CallOrigin): ScheduledCall {
+export function createCall(
+  target: FunctionAddress,
+  row: Pick<ScheduledJob, 'args'>,
+  origin: CallOrigin,
+): ScheduledCall {
   return {
-    path: parseFunctionPath(target.udfPath),
-    componentPath: '',
-    args: parseJson(target.args),
+    path: target.path,
+    componentPath: target.component.path,
+    args: parseJson(row.args),
     identity: anonymous,
     requestId: randomBytes(8).toString('hex'),
     isInternal: true,
@@ -131,12 +165,8 @@ export function runningState(call: ScheduledCall): JobState & { readonly type: '
 }
 
 /** The kind of the function; undefined if there is none (any more), which whoever runs it will say. */
-export async function readUdfType(
-  { database, registry }: Pick<RunnerDependencies, 'database' | 'registry'>,
-  { path, componentPath }: ScheduledCall,
-): Promise<'Query' | 'Mutation' | 'Action' | undefined> {
-  const component = (await registry.load(database.begin('query'))).find(componentPath)
-  return component?.code.modules.get(path.module)?.functions.find(({ name }) => name === path.name)?.udfType
+export function udfTypeOf({ component, path }: FunctionAddress): 'Query' | 'Mutation' | 'Action' | undefined {
+  return component.code.modules.get(path.module)?.functions.find(({ name }) => name === path.name)?.udfType
 }
 
 export function unsupportedTypeText({ path }: ScheduledCall): string {
@@ -173,10 +203,11 @@ export async function mutateSurely(
   { database, alarm }: Pick<RunnerDependencies, 'database' | 'alarm'>,
   source: string,
   run: (tx: Transaction) => Promise<void>,
+  options: { readonly namespace: string },
 ): Promise<void> {
   for (;;) {
     try {
-      await database.mutate(source, run)
+      await database.mutate(source, run, options)
       return
     } catch (error) {
       if (!(error instanceof Overloaded || error instanceof WriteConflict)) throw error

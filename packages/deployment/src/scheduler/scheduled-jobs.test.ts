@@ -16,7 +16,7 @@ const schedule = async (
   await scheduleJob(
     tx,
     { target: fixture.app.resolve(fixture.app.root, { name: 'm:touch' }), args, atSeconds },
-    { nowMs: startMs, parentJobId: undefined },
+    { nowMs: startMs, parentJob: undefined },
   )
 
 test('a mutation schedules a thousand functions and no more', async () => {

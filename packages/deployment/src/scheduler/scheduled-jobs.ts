@@ -7,6 +7,7 @@ import { Collection, type StoredRecord, type Transaction } from '@concave/databa
 import { canonicalFunctionPath } from '@concave/protocol'
 import { decodeValue, sizeOf, stringifyValue } from '@concave/values'
 import { hasCommitTs } from '../functions/call-values.ts'
+import type { JobReference } from '../functions/call-origin.ts'
 import { FunctionError } from '../functions/function-error.ts'
 import type { FunctionAddress } from '../components/loaded-app.ts'
 import { schedulerLimits } from './scheduler-limits.ts'
@@ -47,7 +48,7 @@ export type ScheduleRequest = {
 export type ScheduleContext = {
   readonly nowMs: number
   /** The scheduled function that schedules, if one does: one that was canceled schedules nothing that runs. */
-  readonly parentJobId: string | undefined
+  readonly parentJob: JobReference | undefined
 }
 
 /** Adds a pending job to the transaction and returns its id. Throws `FunctionError`s and the budget's errors. */
@@ -70,11 +71,16 @@ export async function scheduleJob(
     args: stringifyValue(args),
     originalScheduledTs: scheduledTs,
   }
-  const parent = context.parentJobId === undefined ? null : await scheduledJobs.get(tx, context.parentJobId)
-  if (parent?.state.type === 'canceled') {
+  if (await isCanceled(tx, context.parentJob)) {
     return await scheduledJobs.insert(tx, { ...job, ...finished({ type: 'canceled' }, context.nowMs) })
   }
   return await scheduledJobs.insert(tx, { ...job, state: { type: 'pending' }, nextTs: scheduledTs })
+}
+
+async function isCanceled(tx: Transaction, job: JobReference | undefined): Promise<boolean> {
+  if (job === undefined) return false
+  const found = await tx.within(job.componentId, () => scheduledJobs.get(tx, job.id))
+  return found?.state.type === 'canceled'
 }
 
 /** Cancels a job that has not finished; one that runs goes on, and its outcome is not recorded. */

@@ -1,12 +1,13 @@
 /** A scheduler on a database in memory, with time that stands still until a test moves it, and functions that are closures. */
-import { type Clock, createLog, systemRandom, WriteConflict } from '@concave/base'
-import { Database, type StoredRecord, type Transaction } from '@concave/database'
+import { assert, type Clock, createLog, systemRandom, WriteConflict } from '@concave/base'
+import { createNamespace, Database, type StoredRecord, type Transaction } from '@concave/database'
 import { MemoryStorage } from '@concave/storage'
 import { vi } from 'vitest'
-import type { Call } from '../functions/call-origin.ts'
+import type { Call, JobReference } from '../functions/call-origin.ts'
 import { FunctionError } from '../functions/function-error.ts'
 import { emptyAppDefinition } from '../components/component-definition.ts'
 import { LoadedApp, LoadedComponent } from '../components/loaded-app.ts'
+import { components } from '../records.ts'
 import { LoadedCode } from '../functions/loaded-code.ts'
 import type { ScheduledOutcome } from '../functions/scheduled-run.ts'
 import type { Alarm } from './alarm.ts'
@@ -21,6 +22,7 @@ type Action = (call: Call) => Promise<void>
 
 export type Fixture = {
   readonly database: Database
+  /** The root, and what `mount` has added. */
   readonly app: LoadedApp
   readonly clock: Clock
   /** By function name, in module `m`. A `FunctionError` is the function's own; anything else is the system's. */
@@ -33,10 +35,22 @@ export type Fixture = {
   scheduler: Scheduler
   /** Moves the time and rings what is due. */
   advance(ms: number): void
-  schedule(name: string, options?: { readonly delayMs?: number; readonly parentJobId?: string }): Promise<string>
-  job(id: string): Promise<StoredRecord<ScheduledJob> | null>
+  /** Mounts a component of that name into the app, with the app's own code; again if it was unmounted. */
+  mount(name: string): Promise<LoadedComponent>
+  unmount(name: string): Promise<void>
+  /** `from`: path of the component that schedules; `to`: of the one whose function it is, if that is another. */
+  schedule(
+    name: string,
+    options?: {
+      readonly delayMs?: number
+      readonly parentJob?: JobReference
+      readonly from?: string
+      readonly to?: string
+    },
+  ): Promise<string>
+  job(id: string, componentPath?: string): Promise<StoredRecord<ScheduledJob> | null>
   /** The job once it is in that state. */
-  reached(id: string, type: ScheduledJob['state']['type']): Promise<StoredRecord<ScheduledJob>>
+  reached(id: string, type: ScheduledJob['state']['type'], componentPath?: string): Promise<StoredRecord<ScheduledJob>>
   restart(): Promise<void>
   close(): Promise<void>
 }
@@ -58,14 +72,28 @@ export async function openFixture(): Promise<Fixture> {
   const database = await Database.open({ storage: new MemoryStorage(), clock, random: systemRandom, log })
   const mutations: Record<string, Mutation> = { touch: async () => {} }
   const actions: Record<string, Action> = {}
-  const app = createApp()
+  const namespaces = new Map<string, string>()
+  const mounted = new Set<string>()
+  let app = createApp([])
+  const reload = (): void => {
+    app = createApp([...mounted].map((name) => ({ name, id: namespaces.get(name) ?? '' })))
+  }
+  const namespaceOf = (path: string): string => namespaces.get(path) ?? ''
   const functions = createFunctions(database, mutations, actions, async () => await fixture.afterCommit())
   const start = (): Scheduler =>
     Scheduler.start({ database, functions, registry: { load: async () => app }, clock, log, alarm })
-  const job: Fixture['job'] = async (id) => (await database.read((tx) => scheduledJobs.get(tx, id))).value
+  const job: Fixture['job'] = async (id, path = '') =>
+    (await database.read((tx) => scheduledJobs.get(tx, id), { namespace: namespaceOf(path) })).value
+  const find = (path: string): LoadedComponent => {
+    const component = app.find(path)
+    assert(component !== undefined, `${path} is not mounted`)
+    return component
+  }
   const fixture: Fixture = {
     database,
-    app,
+    get app() {
+      return app
+    },
     clock,
     mutations,
     actions,
@@ -80,16 +108,39 @@ export async function openFixture(): Promise<Fixture> {
         entry.ring()
       }
     },
-    schedule: async (name, { delayMs = 0, parentJobId } = {}) => {
+    mount: async (name) => {
+      const { value: id } = await database.mutate('test', async (tx) => {
+        const existing = namespaces.get(name)
+        if (existing !== undefined) {
+          await components.patch(tx, existing, { state: 'active' })
+          return existing
+        }
+        const added = await components.insert(tx, { definitionPath: name, parent: null, name, state: 'active' })
+        await createNamespace(tx, added)
+        return added
+      })
+      namespaces.set(name, id)
+      mounted.add(name)
+      reload()
+      return find(name)
+    },
+    unmount: async (name) => {
+      mounted.delete(name)
+      reload()
+      await database.mutate('test', (tx) => components.patch(tx, namespaceOf(name), { state: 'unmounted' }))
+    },
+    schedule: async (name, { delayMs = 0, parentJob, from = '', to = from } = {}) => {
       const atSeconds = (nowMs + delayMs) / 1000
-      const request = { target: app.resolve(app.root, { name: `m:${name}` }), args: {}, atSeconds }
-      const { value } = await database.mutate('test', (tx) => scheduleJob(tx, request, { nowMs, parentJobId }))
+      const request = { target: app.resolve(find(to), { name: `m:${name}` }), args: {}, atSeconds }
+      const { value } = await database.mutate('test', (tx) => scheduleJob(tx, request, { nowMs, parentJob }), {
+        namespace: namespaceOf(from),
+      })
       return value
     },
     job,
-    reached: async (id, type) =>
+    reached: async (id, type, path) =>
       await vi.waitFor(async () => {
-        const found = await job(id)
+        const found = await job(id, path)
         if (found?.state.type === type) return found
         throw new Error(`The job is ${JSON.stringify(found?.state)}, not ${type}.`)
       }, waitOptions),
@@ -108,8 +159,8 @@ export async function openFixture(): Promise<Fixture> {
 
 export const waitOptions = { timeout: 5000, interval: 2 }
 
-/** Module `m` with a mutation or an action of any name that a test may give. */
-function createApp(): LoadedApp {
+/** Every component has module `m`, with a mutation or an action of any name that a test may give. */
+function createApp(mounted: readonly { readonly name: string; readonly id: string }[]): LoadedApp {
   const analyzed = (name: string, udfType: 'Query' | 'Mutation' | 'Action') =>
     ({ name, pos: null, udfType, visibility: { kind: 'internal' }, args: '{"type":"any"}', returns: 'null' }) as const
   const functions = [
@@ -124,7 +175,9 @@ function createApp(): LoadedApp {
     modules: new Map([['m.js', { functions, reuseContext: false, httpRoutes: undefined, cronsText: undefined }]]),
   })
   const definition = emptyAppDefinition
-  return new LoadedApp([new LoadedComponent({ id: '', name: '', definition, code, parent: undefined })])
+  const root = new LoadedComponent({ id: '', name: '', definition, code, parent: undefined })
+  const children = mounted.map((child) => new LoadedComponent({ ...child, definition, code, parent: root }))
+  return new LoadedApp([root, ...children])
 }
 
 function createFunctions(

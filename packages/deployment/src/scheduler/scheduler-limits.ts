@@ -1,6 +1,6 @@
 /** Limits of scheduled functions and cron jobs (function-runtime.md §5, §8). */
 export const schedulerLimits = {
-  /** Of each kind: scheduled functions, cron jobs. The rest wait in order of their due times. */
+  /** Of each kind, over all components: scheduled functions, cron jobs. The rest wait in order of their due times. */
   maxRunning: 64,
   /** Rows of one look at what is due. */
   pageRows: 100,

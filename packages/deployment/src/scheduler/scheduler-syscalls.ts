@@ -1,7 +1,8 @@
 /** `ctx.scheduler` (function-runtime.md §2.6, §8.1): of mutations in their own transaction, of actions in one per call. */
-import type { Database } from '@concave/database'
+import type { Database, Transaction } from '@concave/database'
 import type { Clock } from '@concave/base'
 import type { LoadedComponent } from '../components/loaded-app.ts'
+import { requireMounted } from '../components/mounted.ts'
 import { parentJobOf, type CallOrigin } from '../functions/call-origin.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
 import { FunctionError } from '../functions/function-error.ts'
@@ -13,7 +14,7 @@ export const schedulerSyscalls: Readonly<Record<string, Syscall>> = {
     host.requireMutation('scheduler')
     const request = { target: host.resolveAddress(args), args: args['args'], atSeconds: args['ts'] }
     const { nowMs } = host
-    return JSON.stringify(await scheduleJob(host.tx, request, { nowMs, parentJobId: parentJobOf(host.origin) }))
+    return JSON.stringify(await scheduleJob(host.tx, request, { nowMs, parentJob: parentJobOf(host.origin) }))
   },
   '1.0/cancel_job': async (host, { id }) => {
     host.requireMutation('scheduler.cancel')
@@ -41,9 +42,10 @@ export async function scheduleFromAction(
   const { value } = await database.mutate(
     'system:schedule',
     async (tx) => {
+      await requireMounted(tx)
       const target = (await registry.load(tx)).resolveFrom(component.id, args)
       const request = { target, args: args['args'], atSeconds: args['ts'] }
-      return await scheduleJob(tx, request, { nowMs: clock.nowMs(), parentJobId: parentJobOf(origin) })
+      return await scheduleJob(tx, request, { nowMs: clock.nowMs(), parentJob: parentJobOf(origin) })
     },
     { namespace: component.id },
   )
@@ -56,13 +58,16 @@ export async function cancelFromAction(
   component: LoadedComponent,
   id: unknown,
 ): Promise<void> {
-  const namespace = component.id
-  await database.mutate('system:cancelJob', (tx) => cancelJob(tx, readId(id), clock.nowMs()), { namespace })
+  const cancel = async (tx: Transaction): Promise<void> => {
+    await requireMounted(tx)
+    await cancelJob(tx, readId(id), clock.nowMs())
+  }
+  await database.mutate('system:cancelJob', cancel, { namespace: component.id })
 }
 
 /** A scheduled mutation that cancels itself goes on: it is over before anybody could see it canceled. */
-function isOwnJob({ origin }: FunctionHost, id: unknown): boolean {
-  return origin?.kind === 'scheduler' && origin.jobId === id
+function isOwnJob({ origin, component }: FunctionHost, id: unknown): boolean {
+  return origin?.kind === 'scheduler' && origin.job.id === id && origin.job.componentId === component.id
 }
 
 function readId(id: unknown): string {

@@ -23,7 +23,7 @@ describe('what is due', () => {
   test('runs in order of its time, and nothing before its time', async () => {
     const order: string[] = []
     fixture.mutations['work'] = async (_tx, { origin }) => {
-      order.push(origin?.kind === 'scheduler' ? origin.jobId : '')
+      order.push(origin?.kind === 'scheduler' ? origin.job.id : '')
     }
     const late = await fixture.schedule('work', { delayMs: 30_000 })
     const early = await fixture.schedule('work', { delayMs: 10_000 })
@@ -81,7 +81,7 @@ describe('a mutation', () => {
     const seen: unknown[] = []
     fixture.mutations['work'] = async (tx, { origin }) => {
       if (origin?.kind !== 'scheduler') throw new Error('This is not run by the scheduler.')
-      seen.push((await scheduledJobs.get(tx, origin.jobId))?.state.type)
+      seen.push((await scheduledJobs.get(tx, origin.job.id))?.state.type)
       if (seen.length === 2) throw new FunctionError('Uncaught Error: no')
     }
     const good = await fixture.schedule('work')
@@ -136,7 +136,7 @@ describe('a mutation', () => {
     fixture.mutations['work'] = async (_tx, { origin }) => {
       if (origin?.kind !== 'scheduler') throw new Error('This is not run by the scheduler.')
       runs += 1
-      await fixture.database.mutate('test', (other) => cancelJob(other, origin.jobId, startMs))
+      await fixture.database.mutate('test', (other) => cancelJob(other, origin.job.id, startMs))
       gate.resolve()
     }
     const id = await fixture.schedule('work')
@@ -157,7 +157,7 @@ describe('an action', () => {
     const states: unknown[] = []
     fixture.actions['act'] = async ({ origin, requestId }) => {
       if (origin?.kind !== 'scheduler') throw new Error('This is not run by the scheduler.')
-      const state = (await fixture.job(origin.jobId))?.state
+      const state = (await fixture.job(origin.job.id))?.state
       states.push(state)
       expect(state).toEqual({ type: 'inProgress', requestId, executionId: expect.any(String) })
       if (states.length === 2) throw new FunctionError('Uncaught Error: no')
@@ -206,7 +206,7 @@ describe('an action', () => {
       if (origin?.kind !== 'scheduler') throw new Error('This is not run by the scheduler.')
       started.resolve()
       await gate.promise
-      child = await fixture.schedule('touch', { parentJobId: origin.jobId })
+      child = await fixture.schedule('touch', { parentJob: origin.job })
     }
     const id = await fixture.schedule('act')
     await started.promise

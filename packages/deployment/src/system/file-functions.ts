@@ -45,7 +45,7 @@ export function fileMutations(files: FileStore): NamedFunctions {
       `${module}:deleteFiles`,
       define(filesArgs, async (tx, { storageIds }) => await deleteFiles(tx, files, storageIds)),
     ],
-    [`${module}:generateUploadUrl`, define(noArgs, async () => await files.generateUploadUrl())],
+    [`${module}:generateUploadUrl`, define(noArgs, async (tx) => await files.generateUploadUrl(tx.namespace))],
   ]
 }
 

@@ -8,6 +8,7 @@ import { displayFunctionPath, type FunctionPath } from '@concave/protocol'
 import type { UdfType } from '@concave/runtime'
 import { decodeValue, parseValue, type Value } from '@concave/values'
 import { z } from 'zod'
+import { requireMounted } from '../components/mounted.ts'
 import { FunctionError } from '../functions/function-error.ts'
 import type { FileStore } from '../files/file-store.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
@@ -104,7 +105,10 @@ export class SystemFunctions {
       throw new FunctionError(`Could not find function for '${name}'. This version of Concave does not have it.`)
     }
     const namespace = await findNamespace(tx, args, componentPath)
-    return await tx.within(namespace, () => run(tx, args ?? {}))
+    return await tx.within(namespace, async () => {
+      if (tx.kind === 'mutation') await requireMounted(tx)
+      return await run(tx, args ?? {})
+    })
   }
 }
 
