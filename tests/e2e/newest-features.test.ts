@@ -113,6 +113,42 @@ describe('limits of nested calls', () => {
   })
 })
 
+describe('what comes close to a limit', () => {
+  const linesOf = async (kind: string, path: string, args: object): Promise<readonly string[]> => {
+    const { body } = await post(app.url, `/api/${kind}`, { path, args, format: 'json' })
+    expect(body.status).toBe('success')
+    return body.logLines ?? []
+  }
+
+  it('is warned of in the log', async () => {
+    expect(await linesOf('query', 'events:readOften', { times: 3072 })).toEqual([])
+    expect(await linesOf('query', 'events:readOften', { times: 3073 })).toEqual([
+      expect.stringMatching(
+        /^\[WARN\] Many reads in a single function execution \(actual: 3073, limit: 4096\)\. Consider/,
+      ),
+    ])
+    const large = expect.stringContaining('[WARN] Large arguments of the scheduled function events:insertAt (actual: 5')
+    for (const [kind, path] of [
+      ['mutation', 'events:scheduleLarge'],
+      ['action', 'events:scheduleLargeFromAction'],
+    ] as const) {
+      expect(await linesOf(kind, path, { size: 4_000_000 })).toEqual([])
+      expect(await linesOf(kind, path, { size: 5.5 * 1024 * 1024 })).toEqual([large])
+    }
+  })
+
+  it('counts what is read of a stale snapshot', async () => {
+    expect(await mutation('events:readStaleOften', { times: 20, databaseQueries: 20 })).toEqual({
+      caught: '',
+      used: 20,
+    })
+    expect(await mutation('events:readStaleOften', { times: 21, databaseQueries: 20 })).toEqual({
+      caught: expect.stringContaining('Too many reads in a single function execution (limit: 20)'),
+      used: 21,
+    })
+  })
+})
+
 describe('ctx.meta', () => {
   const deployment = () => ({ name: app.deploymentName, region: null, class: 's256' })
 

@@ -46,6 +46,8 @@ export type BeginOptions = {
   /** Snapshot; by default the newest durable one for queries, the newest applied one for mutations. */
   readonly at?: Ts
   readonly limits?: TransactionLimits
+  /** The transaction in whose budget this one counts. */
+  readonly partOf?: Transaction
   readonly namespace?: string
 }
 
@@ -136,6 +138,7 @@ export class Database {
       codec: this.#codec,
       textCache: this.#textCache,
       limits: options.limits ?? defaultTransactionLimits,
+      partOf: options.partOf,
       namespace: options.namespace ?? rootNamespace,
       nowNs: this.#clock.nowNs(),
       countDocuments: (table) => this.#countDocuments(table, at),

@@ -15,7 +15,7 @@ import {
   type ValueObject,
 } from '@concave/values'
 
-import { Budget, type Metrics } from './budget.ts'
+import { Budget, type BudgetWarning, type Metrics } from './budget.ts'
 import {
   byCreationTimeIndex,
   byIdIndex,
@@ -68,6 +68,8 @@ export type TransactionDependencies = {
   readonly codec: PageCursorCodec
   readonly textCache: TextCache
   readonly limits: TransactionLimits
+  /** Whose budget this one uses; then `limits` are that one's. */
+  readonly partOf: Transaction | undefined
   readonly namespace: string
   /** Wall clock at begin, ns: the base of creation times and ids. */
   readonly nowNs: bigint
@@ -110,7 +112,7 @@ export class Transaction {
     this.#random = deps.random
     this.#codec = deps.codec
     this.#textCache = deps.textCache
-    this.#budget = new Budget(deps.limits)
+    this.#budget = deps.partOf === undefined ? new Budget(deps.limits) : deps.partOf.#budget
     this.#countDocuments = deps.countDocuments
     this.#creationTimes = new CreationTimes(deps.nowNs > deps.snapshot.ts ? deps.nowNs : deps.snapshot.ts + 1n)
     this.#nowMs = Number(deps.nowNs / 1_000_000n)
@@ -139,6 +141,12 @@ export class Transaction {
   metrics(): Metrics {
     for (const cursor of this.#cursors) cursor.settle()
     return this.#budget.metrics()
+  }
+
+  /** Budgets that are nearly used up. */
+  warnings(): readonly BudgetWarning[] {
+    for (const cursor of this.#cursors) cursor.settle()
+    return this.#budget.warnings()
   }
 
   /** Counts a function scheduled by this transaction and the size of its arguments. */

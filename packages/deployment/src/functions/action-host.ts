@@ -14,6 +14,7 @@ import { type ActionAnswer, type ActionHost, CatchableError, type LogLine } from
 import type { CallOutcome, FunctionCall } from '@concave/sync'
 import { actionStorageSyscalls } from '../files/action-storage.ts'
 import type { FileStore } from '../files/file-store.ts'
+import { warningLine } from '../logs/function-log.ts'
 import { type ActionScheduling, cancelFromAction, scheduleFromAction } from '../scheduler/scheduler-syscalls.ts'
 import { type Call, parentJobOf } from './call-origin.ts'
 import { searchVectors } from './vector-search.ts'
@@ -81,6 +82,11 @@ export class DeploymentActionHost implements ActionHost {
     this.#onLog(lines)
   }
 
+  /** Adds a line to the action's log, from the platform. */
+  warn(code: string, message: string): void {
+    this.#onLog([warningLine(code, message, this.scheduling.clock.nowMs())])
+  }
+
   readIdentity(): UserAttributes | null {
     if (this.#identityError !== undefined) throw new CatchableError(this.#identityError)
     return userAttributesOf(this.#identity)
@@ -126,9 +132,10 @@ const syscalls: Readonly<Record<string, Syscall>> = {
   '1.0/actions/query': (host, args) => host.call('query', args),
   '1.0/actions/mutation': (host, args) => host.call('mutation', args),
   '1.0/actions/action': (host, args) => host.call('action', args),
-  '1.0/actions/schedule': async ({ scheduling }, args) => {
+  '1.0/actions/schedule': async (host, args) => {
     const request = { path: resolveAddress(args), args: args['args'], atSeconds: args['ts'] }
-    return JSON.stringify(await scheduleFromAction(scheduling, request))
+    const onWarning = (code: string, message: string): void => host.warn(code, message)
+    return JSON.stringify(await scheduleFromAction(host.scheduling, request, onWarning))
   },
   '1.0/actions/cancel_job': async ({ scheduling }, { id }) => {
     await cancelFromAction(scheduling, id)

@@ -14,11 +14,19 @@ import {
   type RequestClient,
   userAttributesOf,
 } from '@concave/protocol'
-import { CatchableError, type ExecutionHost, type NestedCall, type NestedOutcome, type UdfType } from '@concave/runtime'
+import {
+  CatchableError,
+  type ExecutionHost,
+  type LogLine,
+  type NestedCall,
+  type NestedOutcome,
+  type UdfType,
+} from '@concave/runtime'
 import { decodePatch, decodeValue, stringifyValue, type TableNumbers } from '@concave/values'
 import type { FileStore } from '../files/file-store.ts'
 import { storageSyscalls } from '../files/storage-syscalls.ts'
 import { deploymentLimits } from '../limits.ts'
+import { warningLine } from '../logs/function-log.ts'
 import { readJwtRequest, type SigningKeys } from '../auth/signing-keys.ts'
 import { schedulerSyscalls } from '../scheduler/scheduler-syscalls.ts'
 import { type CallOrigin, parentJobOf } from './call-origin.ts'
@@ -59,6 +67,7 @@ export class FunctionHost implements ExecutionHost {
   /** Set when the server itself runs the function. */
   readonly origin: CallOrigin | undefined
   readonly #start: Savepoint
+  #warnings: LogLine[] = []
   #journalOut: string | null = null
   #observedIdentity = false
   #observedTime = false
@@ -128,6 +137,7 @@ export class FunctionHost implements ExecutionHost {
     for (const frame of this.#frames.splice(1).reverse()) frame.leave()
     this.#frame.cursors.clear()
     this.#frame.tx.startOver(this.#start)
+    this.#warnings = []
     this.#journalOut = null
     this.#observedIdentity = false
     this.#observedTime = false
@@ -184,7 +194,8 @@ export class FunctionHost implements ExecutionHost {
       if (found === undefined) throw new CatchableError(notFoundMessage(path))
       if (found.udfType !== udfType) throw new CatchableError(wrongKindMessage(path, udfType, found.udfType))
       const checked = checkArguments(path, found.args, args['args'], this.tables)
-      const tx = isSnapshot ? this.#database.begin('mutation', { at: caller.tx.beginTs }) : caller.tx
+      const { beginTs: at } = caller.tx
+      const tx = isSnapshot ? this.#database.begin('mutation', { at, partOf: caller.tx }) : caller.tx
       this.#frames.push({
         udfType,
         path,
@@ -192,7 +203,7 @@ export class FunctionHost implements ExecutionHost {
         tx,
         cursors: new Map(),
         savepoint: udfType === 'mutation' ? tx.savepoint() : undefined,
-        leave: isSnapshot ? () => {} : tx.enterNested(readLimits(args['transactionLimits'])),
+        leave: tx.enterNested(readLimits(args['transactionLimits'])),
       })
       return {
         udfType,
@@ -260,6 +271,17 @@ export class FunctionHost implements ExecutionHost {
   /** The function that a call names. */
   resolveAddress(args: Readonly<Record<string, unknown>>): FunctionPath {
     return resolveAddress(args)
+  }
+
+  /** Adds a line to the function's log, from the platform. */
+  warn(code: string, message: string): void {
+    this.#warnings.push(warningLine(code, message, this.nowMs))
+  }
+
+  /** Lines of the platform, for the end of the execution. */
+  warnings(): readonly LogLine[] {
+    const ofBudgets = this.#frame.tx.warnings().map(({ code, message }) => warningLine(code, message, this.nowMs))
+    return [...this.#warnings, ...ofBudgets]
   }
 
   observeTime(): void {

@@ -4,8 +4,10 @@ import { scheduledJobs, scheduleJob, toMs, toTs } from './scheduled-jobs.ts'
 import { type Fixture, openFixture, startMs } from './scheduler-fixture.ts'
 
 let fixture: Fixture
+let warnings: [code: string, message: string][]
 beforeEach(async () => {
   fixture = await openFixture()
+  warnings = []
 })
 afterEach(async () => await fixture.close())
 
@@ -17,7 +19,12 @@ const schedule = async (
   await scheduleJob(
     tx,
     { path: parseFunctionPath('m:touch'), args, atSeconds },
-    { code: fixture.code, nowMs: startMs, parentJobId: undefined },
+    {
+      code: fixture.code,
+      nowMs: startMs,
+      parentJobId: undefined,
+      warn: (code, message) => warnings.push([code, message]),
+    },
   )
 
 test('a mutation schedules a thousand functions and no more', async () => {
@@ -35,6 +42,17 @@ test('the arguments of what a mutation schedules are 16 MiB and no more', async 
   await expect(schedule(tx, {})).rejects.toThrow(
     'Too large total size of the arguments of scheduled functions from this mutation (limit: 16777216 bytes)',
   )
+  expect(warnings).toEqual([])
+})
+
+test('large arguments are warned of', async () => {
+  await schedule(fixture.database.begin('mutation'), { text: 'x'.repeat(4 * 1_048_576) })
+  expect(warnings).toEqual([
+    [
+      'ScheduledFunctionArgumentsLarge',
+      expect.stringMatching(/^Large arguments of the scheduled function m:touch \(actual: 4(\.\d+)? MiB/),
+    ],
+  ])
 })
 
 test.each([

@@ -4,8 +4,8 @@
  * finished one has `completedTs` instead.
  */
 import { Collection, type StoredRecord, type Transaction } from '@concave/database'
-import { canonicalFunctionPath, type FunctionPath } from '@concave/protocol'
-import { decodeValue, sizeOf, stringifyValue } from '@concave/values'
+import { canonicalFunctionPath, displayFunctionPath, type FunctionPath } from '@concave/protocol'
+import { decodeValue, humanizeBytes, sizeOf, stringifyValue } from '@concave/values'
 import { hasCommitTs } from '../functions/call-values.ts'
 import { FunctionError } from '../functions/function-error.ts'
 import type { LoadedCode } from '../functions/loaded-code.ts'
@@ -47,6 +47,8 @@ export type ScheduleContext = {
   readonly nowMs: number
   /** The scheduled function that schedules, if one does: one that was canceled schedules nothing that runs. */
   readonly parentJobId: string | undefined
+  /** Adds a line to the log of the function that schedules. */
+  readonly warn: (code: string, message: string) => void
 }
 
 /** Adds a pending job to the transaction and returns its id. Throws `FunctionError`s and the budget's errors. */
@@ -61,7 +63,14 @@ export async function scheduleJob(
   if (hasCommitTs(args)) {
     throw new FunctionError('Invalid arguments for `scheduler`: they hold a commit timestamp that is not known yet.')
   }
-  tx.countScheduled(sizeOf(args))
+  const argumentsBytes = sizeOf(args)
+  tx.countScheduled(argumentsBytes)
+  if (argumentsBytes > schedulerLimits.largeArgumentsBytes) {
+    context.warn(
+      'ScheduledFunctionArgumentsLarge',
+      `Large arguments of the scheduled function ${displayFunctionPath(request.path)} (actual: ${humanizeBytes(argumentsBytes)}, recommended: at most 4 MiB). Consider storing them in a document and passing its ID.`,
+    )
+  }
   const job = {
     udfPath: canonicalFunctionPath(request.path),
     args: stringifyValue(args),

@@ -82,7 +82,9 @@ export async function openFixture(): Promise<Fixture> {
     schedule: async (name, { delayMs = 0, parentJobId } = {}) => {
       const atSeconds = (nowMs + delayMs) / 1000
       const request = { path: parseFunctionPath(`m:${name}`), args: {}, atSeconds }
-      const { value } = await database.mutate('test', (tx) => scheduleJob(tx, request, { code, nowMs, parentJobId }))
+      const { value } = await database.mutate('test', (tx) =>
+        scheduleJob(tx, request, { code, nowMs, parentJobId, warn: () => {} }),
+      )
       return value
     },
     job,

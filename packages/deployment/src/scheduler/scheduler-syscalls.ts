@@ -12,7 +12,9 @@ export const schedulerSyscalls: Readonly<Record<string, Syscall>> = {
     host.requireMutation('scheduler')
     const request = { path: host.resolveAddress(args), args: args['args'], atSeconds: args['ts'] }
     const { code, nowMs } = host
-    return JSON.stringify(await scheduleJob(host.tx, request, { code, nowMs, parentJobId: parentJobOf(host.origin) }))
+    const warn = (reason: string, message: string): void => host.warn(reason, message)
+    const context = { code, nowMs, parentJobId: parentJobOf(host.origin), warn }
+    return JSON.stringify(await scheduleJob(host.tx, request, context))
   },
   '1.0/cancel_job': async (host, { id }) => {
     host.requireMutation('scheduler.cancel')
@@ -31,13 +33,21 @@ export type ActionScheduling = {
 }
 
 /** `1.0/actions/schedule`: the job's id, once the job is durable. */
-export async function scheduleFromAction(call: ActionScheduling, request: ScheduleRequest): Promise<string> {
+export async function scheduleFromAction(
+  call: ActionScheduling,
+  request: ScheduleRequest,
+  onWarning: (code: string, message: string) => void,
+): Promise<string> {
   const { database, registry, clock, origin } = call
   const { value } = await database.mutate('system:schedule', async (tx) => {
     const code = await registry.load(tx)
-    return await scheduleJob(tx, request, { code, nowMs: clock.nowMs(), parentJobId: parentJobOf(origin) })
+    const warnings: [code: string, message: string][] = []
+    const warn = (reason: string, message: string): void => void warnings.push([reason, message])
+    const id = await scheduleJob(tx, request, { code, nowMs: clock.nowMs(), parentJobId: parentJobOf(origin), warn })
+    return { id, warnings }
   })
-  return value
+  for (const warning of value.warnings) onWarning(...warning)
+  return value.id
 }
 
 /** `1.0/actions/cancel_job`. */
