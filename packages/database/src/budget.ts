@@ -89,9 +89,10 @@ export class Budget {
     this.#add(isSystem, 'bytesWritten', bytes)
   }
 
-  schedule(argsBytes: number): void {
+  schedule(argsBytes: number): number {
     this.#add(false, 'functionsScheduled', 1)
     this.#add(false, 'scheduledFunctionArgsBytes', argsBytes)
+    return this.#used.functionsScheduled
   }
 
   writeFile(bytes: number): void {

@@ -75,6 +75,8 @@ export type TransactionDependencies = {
   readonly nowNs: bigint
   /** Documents of a table as of the snapshot. */
   readonly countDocuments: (table: TableEntry) => Promise<number>
+  /** Documents with a value in the first field of a counted index, now. */
+  readonly countWithValue: (index: IndexEntry) => number
 }
 
 type Method = 'get' | 'patch' | 'replace' | 'delete'
@@ -93,6 +95,7 @@ export class Transaction {
   readonly #textCache: TextCache
   readonly #nowMs: number
   readonly #countDocuments: (table: TableEntry) => Promise<number>
+  readonly #countWithValue: (index: IndexEntry) => number
   readonly #creationTimes: CreationTimes
   readonly #reads = new ReadSet()
   readonly #writes = new OwnWrites()
@@ -114,6 +117,7 @@ export class Transaction {
     this.#textCache = deps.textCache
     this.#budget = deps.partOf === undefined ? new Budget(deps.limits) : deps.partOf.#budget
     this.#countDocuments = deps.countDocuments
+    this.#countWithValue = deps.countWithValue
     this.#creationTimes = new CreationTimes(deps.nowNs > deps.snapshot.ts ? deps.nowNs : deps.snapshot.ts + 1n)
     this.#nowMs = Number(deps.nowNs / 1_000_000n)
   }
@@ -149,9 +153,18 @@ export class Transaction {
     return this.#budget.warnings()
   }
 
-  /** Counts a function scheduled by this transaction and the size of its arguments. */
-  countScheduled(argsBytes: number): void {
-    this.#budget.schedule(argsBytes)
+  /** Counts a function scheduled by this transaction and the size of its arguments. Returns how many it has scheduled. */
+  countScheduled(argsBytes: number): number {
+    return this.#budget.schedule(argsBytes)
+  }
+
+  /**
+   * How many documents have a value in the first field of a system table's counted index, as of the newest commit. For
+   * limits: costs nothing, records no dependency and does not see this transaction's own writes.
+   */
+  countWithValue(tableName: string, indexName: string): number {
+    const table = this.#findReadableTable(tableName, 'private')
+    return table === undefined ? 0 : this.#countWithValue(indexOf(table, indexName))
   }
 
   /** Counts a file whose content the function itself stores. */

@@ -1,5 +1,5 @@
 import { parseFunctionPath } from '@concave/protocol'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { scheduledJobs, scheduleJob, toMs, toTs } from './scheduled-jobs.ts'
 import { type Fixture, openFixture, startMs } from './scheduler-fixture.ts'
 
@@ -43,6 +43,15 @@ test('the arguments of what a mutation schedules are 16 MiB and no more', async 
     'Too large total size of the arguments of scheduled functions from this mutation (limit: 16777216 bytes)',
   )
   expect(warnings).toEqual([])
+})
+
+test('a million functions may be outstanding, and no more', async () => {
+  const tx = fixture.database.begin('mutation')
+  const outstanding = vi.spyOn(tx, 'countWithValue').mockReturnValue(999_998)
+  await schedule(tx, {})
+  await schedule(tx, {})
+  await expect(schedule(tx, {})).rejects.toThrow('Too many scheduled functions that have not run yet (limit: 1000000)')
+  expect(outstanding).toHaveBeenCalledWith('_scheduled_jobs', 'by_next_ts')
 })
 
 test('large arguments are warned of', async () => {

@@ -64,7 +64,8 @@ export async function scheduleJob(
     throw new FunctionError('Invalid arguments for `scheduler`: they hold a commit timestamp that is not known yet.')
   }
   const argumentsBytes = sizeOf(args)
-  tx.countScheduled(argumentsBytes)
+  const scheduledHere = tx.countScheduled(argumentsBytes)
+  checkOutstanding(tx, scheduledHere)
   if (argumentsBytes > schedulerLimits.largeArgumentsBytes) {
     context.warn(
       'ScheduledFunctionArgumentsLarge',
@@ -114,6 +115,15 @@ export function toTs(ms: number): bigint {
 /** The first millisecond at or after `ts`. */
 export function toMs(ts: bigint): number {
   return Number((ts + 999_999n) / 1_000_000n)
+}
+
+/** Parallel mutations do not see each other's: the limit may be overstepped by what they schedule at one time. */
+function checkOutstanding(tx: Transaction, scheduledHere: number): void {
+  const { maxOutstanding } = schedulerLimits
+  if (tx.countWithValue(scheduledJobs.name, 'by_next_ts') + scheduledHere <= maxOutstanding) return
+  throw new FunctionError(
+    `TooManyOutstandingScheduledFunctions: Too many scheduled functions that have not run yet (limit: ${maxOutstanding}). Schedule fewer at a time, or let them schedule the next ones.`,
+  )
 }
 
 function readScheduledTs(atSeconds: unknown, nowMs: number): bigint {
