@@ -309,6 +309,34 @@ describe('places in the developer’s files', () => {
   })
 })
 
+describe('declared variables and helpers of the schema', () => {
+  it('are there for functions', async () => {
+    const site = expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/)
+    expect(await query('helpers:declared')).toEqual({ greeting: null, mode: null, site })
+    const changes = [{ name: 'GREETING', value: 'hello' }]
+    const changed = await post(app.url, '/api/update_environment_variables', { changes }, { key: app.deployKey })
+    expect(changed.status).toBe(200)
+    expect(await query('helpers:declared')).toEqual({ greeting: 'hello', mode: null, site })
+    await mutation('events:add', { label: 'for helpers' })
+    const event = await query('helpers:firstEvent')
+    expect(event).toMatchObject({ _id: expect.any(String), at: expect.any(BigInt) })
+    expect(await query('helpers:firstEvent', { id: event._id })).toEqual(event)
+  })
+
+  it('are missed by a push when they are required', async () => {
+    const config = await app.app.read('convex/convex.config.ts')
+    await app.app.write({
+      'convex/convex.config.ts': config.replace('GREETING: v.optional', 'NEEDED: v.string(), GREETING: v.optional'),
+    })
+    const refused = await app.cli.run('dev', '--once', '--typecheck', 'disable')
+    await app.app.write({ 'convex/convex.config.ts': config })
+    expect(refused.exitCode).toBe(1)
+    expect(refused.stderr).toContain(
+      'Environment variable NEEDED is declared as required in convex.config.ts but its value was not set.',
+    )
+  })
+})
+
 describe('what is not there', () => {
   it('is refused by name: services of the vendor, audit logs', async () => {
     expect(await action('meta:services')).toEqual({
