@@ -9,13 +9,19 @@ import { mutate, openTestDatabase } from './database-fixture.ts'
 type Job = { readonly name: string; readonly nextTs?: bigint | undefined }
 const jobs = new Collection<Job>('_scheduled_jobs')
 
-async function compare(database: Database): Promise<void> {
-  const { value: listed } = await database.read((tx) => jobs.list(tx))
-  const { value: counted } = await database.read(async (tx) => ({
+type Counts = { readonly all: number; readonly waiting: number }
+
+async function counted(database: Database): Promise<Counts> {
+  const { value } = await database.read(async (tx) => ({
     all: await tx.count('_scheduled_jobs', { scope: 'private' }),
     waiting: tx.countWithValue('_scheduled_jobs', 'by_next_ts'),
   }))
-  expect(counted).toEqual({ all: listed.length, waiting: listed.filter(({ nextTs }) => nextTs !== undefined).length })
+  return value
+}
+
+async function listed(database: Database): Promise<Counts> {
+  const { value } = await database.read((tx) => jobs.list(tx))
+  return { all: value.length, waiting: value.filter(({ nextTs }) => nextTs !== undefined).length }
 }
 
 test('counts what waits, whatever happens to it, also after the database was closed or lost', async () => {
@@ -47,7 +53,7 @@ test('counts what waits, whatever happens to it, also after the database was clo
           })
           if (kind === 'delete') ids.splice(ids.indexOf(id), 1)
         }
-        await compare(database)
+        expect(await counted(database)).toEqual(await listed(database))
       }
       await database.close()
     }),
