@@ -26,6 +26,7 @@ const notes = {
   whoami: makeFunctionReference<'query'>('notes:whoami'),
   mine: makeFunctionReference<'query'>('notes:mine'),
   write: makeFunctionReference<'mutation'>('notes:write'),
+  token: makeFunctionReference<'mutation'>('notes:token'),
 }
 
 let issuer: OidcIssuer
@@ -100,6 +101,19 @@ describe('a user over HTTP', () => {
       'org.id': 'o',
     })
     expect(await httpClient().query(notes.whoami, {})).toBeNull()
+  })
+
+  it('is told to functions by the token itself, of a session as of a request', async () => {
+    const token = issuer.token({ sub: 'ada' })
+    expect(await httpClient(token).mutation(notes.token, {})).toEqual({ own: token, nested: token })
+    expect(await httpClient().mutation(notes.token, {})).toEqual({ own: null, nested: null })
+    const admin = { path: 'notes:token', args: {}, format: 'json' }
+    const answer = await post(project.deploymentUrl, '/api/mutation', admin, { key: project.deployKey })
+    expect(answer.body.value).toEqual({ own: null, nested: null })
+    const live = new ConvexClient(project.deploymentUrl, { logger: false })
+    live.setAuth(async () => token)
+    expect(await live.mutation(notes.token, {})).toEqual({ own: token, nested: token })
+    await live.close()
   })
 
   it('gets the results of nobody else', async () => {

@@ -113,6 +113,42 @@ describe('limits of nested calls', () => {
   })
 })
 
+describe('what comes close to a limit', () => {
+  const linesOf = async (kind: string, path: string, args: object): Promise<readonly string[]> => {
+    const { body } = await post(app.url, `/api/${kind}`, { path, args, format: 'json' })
+    expect(body.status).toBe('success')
+    return body.logLines ?? []
+  }
+
+  it('is warned of in the log', async () => {
+    expect(await linesOf('query', 'events:readOften', { times: 3072 })).toEqual([])
+    expect(await linesOf('query', 'events:readOften', { times: 3073 })).toEqual([
+      expect.stringMatching(
+        /^\[WARN\] Many reads in a single function execution \(actual: 3073, limit: 4096\)\. Consider/,
+      ),
+    ])
+    const large = expect.stringContaining('[WARN] Large arguments of the scheduled function events:insertAt (actual: 5')
+    for (const [kind, path] of [
+      ['mutation', 'events:scheduleLarge'],
+      ['action', 'events:scheduleLargeFromAction'],
+    ] as const) {
+      expect(await linesOf(kind, path, { size: 4_000_000 })).toEqual([])
+      expect(await linesOf(kind, path, { size: 5.5 * 1024 * 1024 })).toEqual([large])
+    }
+  })
+
+  it('counts what is read of a stale snapshot', async () => {
+    expect(await mutation('events:readStaleOften', { times: 20, databaseQueries: 20 })).toEqual({
+      caught: '',
+      used: 20,
+    })
+    expect(await mutation('events:readStaleOften', { times: 21, databaseQueries: 20 })).toEqual({
+      caught: expect.stringContaining('Too many reads in a single function execution (limit: 20)'),
+      used: 21,
+    })
+  })
+})
+
 describe('ctx.meta', () => {
   const deployment = () => ({ name: app.deploymentName, region: null, class: 's256' })
 
@@ -270,6 +306,34 @@ describe('places in the developer’s files', () => {
       ['inMutation', { path: 'faults.js', start_lineno: 13, start_col: 12 }],
       ['inner', { path: 'faults.js', start_lineno: 18, start_col: 12 }],
     ])
+  })
+})
+
+describe('declared variables and helpers of the schema', () => {
+  it('are there for functions', async () => {
+    const site = expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/)
+    expect(await query('helpers:declared')).toEqual({ greeting: null, mode: null, site })
+    const changes = [{ name: 'GREETING', value: 'hello' }]
+    const changed = await post(app.url, '/api/update_environment_variables', { changes }, { key: app.deployKey })
+    expect(changed.status).toBe(200)
+    expect(await query('helpers:declared')).toEqual({ greeting: 'hello', mode: null, site })
+    await mutation('events:add', { label: 'for helpers' })
+    const event = await query('helpers:firstEvent')
+    expect(event).toMatchObject({ _id: expect.any(String), at: expect.any(BigInt) })
+    expect(await query('helpers:firstEvent', { id: event._id })).toEqual(event)
+  })
+
+  it('are missed by a push when they are required', async () => {
+    const config = await app.app.read('convex/convex.config.ts')
+    await app.app.write({
+      'convex/convex.config.ts': config.replace('GREETING: v.optional', 'NEEDED: v.string(), GREETING: v.optional'),
+    })
+    const refused = await app.cli.run('dev', '--once', '--typecheck', 'disable')
+    await app.app.write({ 'convex/convex.config.ts': config })
+    expect(refused.exitCode).toBe(1)
+    expect(refused.stderr).toContain(
+      'Environment variable NEEDED is declared as required in convex.config.ts but its value was not set.',
+    )
   })
 })
 

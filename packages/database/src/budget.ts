@@ -27,6 +27,15 @@ export class Budget {
     return metrics
   }
 
+  /** What comes close to its limit, worded for the developer. */
+  warnings(): readonly BudgetWarning[] {
+    return metricNames.flatMap((metric) => {
+      const used = this.#used[metric]
+      const limit = this.#limits[metric]
+      return used > warningShareOf(metric) * limit ? [nearLimit(metric, used, limit)] : []
+    })
+  }
+
   /** Forgets what was used: the execution starts over. */
   reset(): void {
     Object.assign(this.#used, createCounts())
@@ -80,9 +89,10 @@ export class Budget {
     this.#add(isSystem, 'bytesWritten', bytes)
   }
 
-  schedule(argsBytes: number): void {
+  schedule(argsBytes: number): number {
     this.#add(false, 'functionsScheduled', 1)
     this.#add(false, 'scheduledFunctionArgsBytes', argsBytes)
+    return this.#used.functionsScheduled
   }
 
   writeFile(bytes: number): void {
@@ -106,6 +116,23 @@ export class Budget {
     const used = (isSystem ? this.#usedBySystem : this.#used)[metric]
     if (used > limit) throw exceeded(metric, limit)
   }
+}
+
+/** `code`: of the error that would follow. */
+export type BudgetWarning = { readonly code: string; readonly message: string }
+
+/** database.md §5.7: a query's intervals are warned of earlier. */
+function warningShareOf(metric: Metric): number {
+  return metric === 'databaseQueries' ? 0.75 : 0.8
+}
+
+/** The error's text as it would be, but for its beginning and what has been used. */
+function nearLimit(metric: Metric, used: number, limit: number): BudgetWarning {
+  const { code, message } = exceeded(metric, limit)
+  const unit = message.includes(`limit: ${limit} bytes`) ? ' bytes' : ''
+  const start = message.startsWith('Too many') ? 'Many' : 'Large'
+  const rest = message.replace(/^Too \w+/, '').replace('(limit:', `(actual: ${used}${unit}, limit:`)
+  return { code, message: `${start}${rest}` }
 }
 
 const metricNames: readonly Metric[] = [

@@ -1,5 +1,5 @@
 import { WriteConflict, type Clock, type Log, type Random } from '@concave/base'
-import type { Storage, Ts } from '@concave/storage'
+import type { IndexId, Storage, Tablet, Ts } from '@concave/storage'
 import { encodeDocumentId } from '@concave/values'
 
 import { bootstrap, ensureSystemTables } from './bootstrap.ts'
@@ -46,6 +46,8 @@ export type BeginOptions = {
   /** Snapshot; by default the newest durable one for queries, the newest applied one for mutations. */
   readonly at?: Ts
   readonly limits?: TransactionLimits
+  /** The transaction in whose budget this one counts. */
+  readonly partOf?: Transaction
   readonly namespace?: string
 }
 
@@ -81,16 +83,22 @@ export class Database {
   static async #openOn(deps: DatabaseDependencies, committer: Committer): Promise<Database> {
     const headTs = committer.durableTs
     const catalogs = await CatalogHistory.load(committer.snapshot(headTs))
-    const counts = await TableCounts.load(deps.storage, headTs)
+    const definitions = [...systemTables, ...(deps.tables ?? [])]
+    const counts = await TableCounts.load(
+      deps.storage,
+      headTs,
+      findCountedIndexes(catalogs.latest, definitions),
+      (index, from) => committer.snapshot(headTs).countKeys(index, { from, to: undefined }),
+    )
     const codec = await PageCursorCodec.load(deps.storage.meta, deps.random)
     const database = new Database(deps, committer, catalogs, counts, codec)
-    const definitions = [...systemTables, ...(deps.tables ?? [])]
     if (headTs === 0n) {
       await database.mutate('system:bootstrap', (tx) => bootstrap(tx, definitions))
       database.forgetSnapshots(database.latestTs())
     } else {
       await ensureSystemTables(database, definitions)
     }
+    for (const [tablet, index] of findCountedIndexes(catalogs.latest, definitions)) counts.watch(tablet, index)
     return database
   }
 
@@ -136,9 +144,11 @@ export class Database {
       codec: this.#codec,
       textCache: this.#textCache,
       limits: options.limits ?? defaultTransactionLimits,
+      partOf: options.partOf,
       namespace: options.namespace ?? rootNamespace,
       nowNs: this.#clock.nowNs(),
       countDocuments: (table) => this.#countDocuments(table, at),
+      countWithValue: ({ index }) => this.#counts.countWithValue(index),
     })
   }
 
@@ -314,4 +324,16 @@ function defaultSleep(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms)
   })
+}
+
+/** By table. */
+function findCountedIndexes(catalog: Catalog, definitions: readonly SystemTable[]): ReadonlyMap<Tablet, IndexId> {
+  const found = new Map<Tablet, IndexId>()
+  for (const { name, countedIndex } of definitions) {
+    if (countedIndex === undefined) continue
+    const table = catalog.findTable(rootNamespace, name)
+    const entry = table?.indexes.find(({ descriptor }) => descriptor === countedIndex)
+    if (table !== undefined && entry !== undefined) found.set(table.tablet, entry.index)
+  }
+  return found
 }

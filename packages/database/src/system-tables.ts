@@ -7,6 +7,8 @@ export type SystemTable = {
   readonly name: string
   readonly number: number
   readonly indexes: readonly { readonly name: string; readonly fields: readonly string[] }[]
+  /** Counted without reading: how many documents have a value in this index's first field. */
+  readonly countedIndex?: string
 }
 
 /** Namespace of the app itself; components have namespaces of their own. */
@@ -53,6 +55,7 @@ export const systemTables: readonly SystemTable[] = [
       { name: 'by_next_ts', fields: ['nextTs'] },
       { name: 'by_completed_ts', fields: ['completedTs'] },
     ],
+    countedIndex: 'by_next_ts',
   },
   {
     name: '_file_storage',

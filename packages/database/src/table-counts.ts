@@ -1,4 +1,6 @@
-import type { Commit, Storage, Tablet, Ts } from '@concave/storage'
+import { assert } from '@concave/base'
+import type { Commit, IndexId, Storage, Tablet, Ts } from '@concave/storage'
+import { encodeKey } from '@concave/values'
 
 const metaKey = 'database/tableCounts'
 /** A crash costs the replay of at most this many commits at the next open. */
@@ -10,32 +12,53 @@ const maxChanges = 65_536
 type Change = { readonly ts: Ts; readonly change: number }
 type TabletCount = { count: number; changes: Change[]; floorTs: Ts }
 
+/** How the keys of documents begin that do not have an index's first field. */
+const absentTag = encodeKey([undefined])[0]
+
 /**
- * How many documents each table has, kept by following commits, so that counting reads no documents. Durable as a
+ * How many documents each table has, and of watched indexes how many documents have a value in the first field, kept by following commits, so that counting reads no documents. Durable as a
  * checkpoint in storage; opening replays the log since. The log must not be pruned beyond `checkpointTs`.
  */
 export class TableCounts {
   readonly #storage: Storage
+  /** Of watched indexes under the negative of their numbers, which no tablet has. */
   readonly #counts = new Map<Tablet, TabletCount>()
+  readonly #watched: Map<Tablet, IndexId>
   #checkpointTs: Ts
   #metaVersion: number
   #sinceCheckpoint = 0
 
-  private constructor(storage: Storage, checkpointTs: Ts, metaVersion: number) {
+  private constructor(storage: Storage, checkpointTs: Ts, metaVersion: number, watched: Map<Tablet, IndexId>) {
     this.#storage = storage
+    this.#watched = watched
     this.#checkpointTs = checkpointTs
     this.#metaVersion = metaVersion
   }
 
-  /** Loads the counts as of `headTs`. */
-  static async load(storage: Storage, headTs: Ts): Promise<TableCounts> {
+  /**
+   * Loads the counts as of `headTs`. `watched`: by table, an index of which documents with a value are counted;
+   * `countKeys` counts one that an older checkpoint does not know.
+   */
+  static async load(
+    storage: Storage,
+    headTs: Ts,
+    watched: ReadonlyMap<Tablet, IndexId> = new Map(),
+    countKeys: (index: IndexId, from: Uint8Array) => Promise<number> = async () => 0,
+  ): Promise<TableCounts> {
     const record = await storage.meta.get(metaKey)
     const stored = record === undefined ? { ts: '0', counts: {} } : (JSON.parse(record.value) as Checkpoint)
-    const counts = new TableCounts(storage, BigInt(stored.ts), record?.version ?? 0)
+    const counts = new TableCounts(storage, BigInt(stored.ts), record?.version ?? 0, new Map(watched))
     for (const [tablet, count] of Object.entries(stored.counts)) {
       counts.#counts.set(Number(tablet), { count, changes: [], floorTs: headTs })
     }
+    for (const index of watched.values()) counts.#change(-index, 0n, 0)
     await counts.#replay(headTs)
+    for (const [tablet, index] of watched) {
+      const isKnown = stored.counts[-index] !== undefined || (stored.counts[tablet] ?? 0) === 0
+      if (isKnown) continue
+      const count = await countKeys(index, Uint8Array.of((absentTag ?? 0) + 1))
+      counts.#counts.set(-index, { count, changes: [], floorTs: headTs })
+    }
     return counts
   }
 
@@ -44,19 +67,45 @@ export class TableCounts {
   }
 
   apply(commit: Commit): void {
+    let touched: Set<IndexId> | undefined
     for (const { tablet, prevTs, text } of commit.documents) {
+      const watched = this.#watched.get(tablet)
+      if (watched !== undefined) touched = (touched ?? new Set()).add(watched)
       if ((prevTs === null) === (text === null)) continue
-      const change = text === null ? -1 : 1
-      let entry = this.#counts.get(tablet)
-      if (entry === undefined) {
-        entry = { count: 0, changes: [], floorTs: 0n }
-        this.#counts.set(tablet, entry)
-      }
-      entry.count += change
-      entry.changes.push({ ts: commit.ts, change })
-      if (entry.changes.length > maxChanges) forgetHalf(entry)
+      this.#change(tablet, commit.ts, text === null ? -1 : 1)
     }
+    if (touched !== undefined) this.#applyIndexes(commit, touched)
     this.#sinceCheckpoint += 1
+  }
+
+  /** From now on counts the documents that have a value in the index's first field. There must be none yet. */
+  watch(tablet: Tablet, index: IndexId): void {
+    if (this.#watched.has(tablet)) return
+    assert((this.#counts.get(tablet)?.count ?? 0) === 0, 'a table is watched before it has documents')
+    this.#watched.set(tablet, index)
+    this.#change(-index, 0n, 0)
+  }
+
+  /** Documents with a value in the first field of a watched index, as of the newest applied commit. */
+  countWithValue(index: IndexId): number {
+    return this.#counts.get(-index)?.count ?? 0
+  }
+
+  #applyIndexes(commit: Commit, touched: ReadonlySet<IndexId>): void {
+    for (const { index, key, present } of commit.indexes) {
+      if (touched.has(index) && key[0] !== absentTag) this.#change(-index, commit.ts, present ? 1 : -1)
+    }
+  }
+
+  #change(counted: Tablet, ts: Ts, change: number): void {
+    let entry = this.#counts.get(counted)
+    if (entry === undefined) {
+      entry = { count: 0, changes: [], floorTs: 0n }
+      this.#counts.set(counted, entry)
+    }
+    entry.count += change
+    entry.changes.push({ ts, change })
+    if (entry.changes.length > maxChanges) forgetHalf(entry)
   }
 
   /** Documents of the tablet as of `at`; undefined if `at` lies too far back. */

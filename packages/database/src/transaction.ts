@@ -15,7 +15,7 @@ import {
   type ValueObject,
 } from '@concave/values'
 
-import { Budget, type Metrics } from './budget.ts'
+import { Budget, type BudgetWarning, type Metrics } from './budget.ts'
 import {
   byCreationTimeIndex,
   byIdIndex,
@@ -68,11 +68,15 @@ export type TransactionDependencies = {
   readonly codec: PageCursorCodec
   readonly textCache: TextCache
   readonly limits: TransactionLimits
+  /** Whose budget this one uses; then `limits` are that one's. */
+  readonly partOf: Transaction | undefined
   readonly namespace: string
   /** Wall clock at begin, ns: the base of creation times and ids. */
   readonly nowNs: bigint
   /** Documents of a table as of the snapshot. */
   readonly countDocuments: (table: TableEntry) => Promise<number>
+  /** Documents with a value in the first field of a counted index, now. */
+  readonly countWithValue: (index: IndexEntry) => number
 }
 
 type Method = 'get' | 'patch' | 'replace' | 'delete'
@@ -90,6 +94,7 @@ export class Transaction {
   readonly #textCache: TextCache
   readonly #nowMs: number
   readonly #countDocuments: (table: TableEntry) => Promise<number>
+  readonly #countWithValue: (index: IndexEntry) => number
   readonly #creationTimes: CreationTimes
   readonly #reads = new ReadSet()
   readonly #writes = new OwnWrites()
@@ -110,8 +115,9 @@ export class Transaction {
     this.#random = deps.random
     this.#codec = deps.codec
     this.#textCache = deps.textCache
-    this.#budget = new Budget(deps.limits)
+    this.#budget = deps.partOf === undefined ? new Budget(deps.limits) : deps.partOf.#budget
     this.#countDocuments = deps.countDocuments
+    this.#countWithValue = deps.countWithValue
     this.#creationTimes = new CreationTimes(deps.nowNs > deps.snapshot.ts ? deps.nowNs : deps.snapshot.ts + 1n)
     this.#nowMs = Number(deps.nowNs / 1_000_000n)
   }
@@ -146,9 +152,24 @@ export class Transaction {
     return this.#budget.metrics()
   }
 
-  /** Counts a function scheduled by this transaction and the size of its arguments. */
-  countScheduled(argsBytes: number): void {
-    this.#budget.schedule(argsBytes)
+  /** Budgets that are nearly used up. */
+  warnings(): readonly BudgetWarning[] {
+    for (const cursor of this.#cursors) cursor.settle()
+    return this.#budget.warnings()
+  }
+
+  /** Counts a function scheduled by this transaction and the size of its arguments. Returns how many it has scheduled. */
+  countScheduled(argsBytes: number): number {
+    return this.#budget.schedule(argsBytes)
+  }
+
+  /**
+   * How many documents have a value in the first field of a system table's counted index, as of the newest commit. For
+   * limits: costs nothing, records no dependency and does not see this transaction's own writes.
+   */
+  countWithValue(tableName: string, indexName: string): number {
+    const table = this.#findReadableTable(tableName, 'private')
+    return table === undefined ? 0 : this.#countWithValue(indexOf(table, indexName))
   }
 
   /** Counts a file whose content the function itself stores. */

@@ -56,6 +56,8 @@ export type LogLine = {
   readonly isTruncated: boolean
   readonly udfPath?: string
   readonly componentPath?: string
+  /** Of lines that the platform adds: what it warns of. */
+  readonly systemMetadata?: { readonly code: string }
 }
 
 /** What a run looked at that is not in the database read set; decides how far a result may be reused (function-runtime.md §7.2). */

@@ -16,6 +16,7 @@ import type { CallOutcome, FunctionCall } from '@concave/sync'
 import type { FunctionAddress, LoadedComponent } from '../components/loaded-app.ts'
 import { actionStorageSyscalls } from '../files/action-storage.ts'
 import type { FileStore } from '../files/file-store.ts'
+import { warningLine } from '../logs/function-log.ts'
 import { type ActionScheduling, cancelFromAction, scheduleFromAction } from '../scheduler/scheduler-syscalls.ts'
 import { type Call, parentJobOf } from './call-origin.ts'
 import { searchVectors } from './vector-search.ts'
@@ -87,6 +88,11 @@ export class DeploymentActionHost implements ActionHost {
     this.#onLog(lines)
   }
 
+  /** Adds a line to the action's log, from the platform. */
+  warn(code: string, message: string): void {
+    this.#onLog([warningLine(code, message, this.scheduling.clock.nowMs())])
+  }
+
   readIdentity(): UserAttributes | null {
     if (this.#identityError !== undefined) throw new CatchableError(this.#identityError)
     return this.component.isApp ? userAttributesOf(this.#identity) : null
@@ -145,8 +151,10 @@ const syscalls: Readonly<Record<string, Syscall>> = {
   '1.0/actions/query': (host, args) => host.call('query', args),
   '1.0/actions/mutation': (host, args) => host.call('mutation', args),
   '1.0/actions/action': (host, args) => host.call('action', args),
-  '1.0/actions/schedule': async ({ scheduling, component }, args) =>
-    JSON.stringify(await scheduleFromAction(scheduling, component, args)),
+  '1.0/actions/schedule': async (host, args) => {
+    const onWarning = (code: string, message: string): void => host.warn(code, message)
+    return JSON.stringify(await scheduleFromAction(host.scheduling, host.component, args, onWarning))
+  },
   '1.0/createFunctionHandle': async (host, args) => {
     const { database, registry } = host.scheduling
     const app = await registry.load(database.begin('query'))

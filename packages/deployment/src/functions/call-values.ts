@@ -75,14 +75,6 @@ export function checkOuterArguments(...call: Parameters<typeof checkArguments>):
   )
 }
 
-/** For the results of queries that clients and actions call. */
-export function refuseCommitTs(path: FunctionPath, resultText: string): void {
-  if (!resultText.includes(commitTsText)) return
-  throw new FunctionError(
-    `Function ${displayFunctionPath(path)} return value invalid: queries cannot return an unresolved commit timestamp`,
-  )
-}
-
 /** Whether a value holds the placeholder that only a commit can resolve. */
 export function hasCommitTs(value: Value): boolean {
   if (value === commitTs) return true

@@ -17,6 +17,7 @@ import {
   CatchableError,
   type EnvBundle,
   type ExecutionHost,
+  type LogLine,
   type NestedCall,
   type NestedOutcome,
   type UdfType,
@@ -26,6 +27,7 @@ import type { FunctionAddress, LoadedApp, LoadedComponent } from '../components/
 import type { FileStore } from '../files/file-store.ts'
 import { storageSyscalls } from '../files/storage-syscalls.ts'
 import { deploymentLimits } from '../limits.ts'
+import { warningLine } from '../logs/function-log.ts'
 import { readJwtRequest, type SigningKeys } from '../auth/signing-keys.ts'
 import { schedulerSyscalls } from '../scheduler/scheduler-syscalls.ts'
 import { type CallOrigin, parentJobOf } from './call-origin.ts'
@@ -68,6 +70,7 @@ export class FunctionHost implements ExecutionHost {
   /** Set when the server itself runs the function. */
   readonly origin: CallOrigin | undefined
   readonly #start: Savepoint
+  #warnings: LogLine[] = []
   #journalOut: string | null = null
   #observedIdentity = false
   #observedTime = false
@@ -140,6 +143,7 @@ export class FunctionHost implements ExecutionHost {
     for (const frame of this.#frames.splice(1).reverse()) frame.leave()
     this.#frame.cursors.clear()
     this.#frame.tx.startOver(this.#start)
+    this.#warnings = []
     this.#journalOut = null
     this.#observedIdentity = false
     this.#observedTime = false
@@ -196,7 +200,8 @@ export class FunctionHost implements ExecutionHost {
       if (found === undefined) throw new CatchableError(notFoundMessage(path))
       if (found.udfType !== udfType) throw new CatchableError(wrongKindMessage(path, udfType, found.udfType))
       const namespace = component.id
-      const tx = isSnapshot ? this.#database.begin('mutation', { at: caller.tx.beginTs, namespace }) : caller.tx
+      const { beginTs: at } = caller.tx
+      const tx = isSnapshot ? this.#database.begin('mutation', { at, namespace, partOf: caller.tx }) : caller.tx
       const checked = checkArguments(path, found.args, args['args'], tx.tableNumbers(namespace))
       this.#frames.push({
         udfType,
@@ -206,7 +211,7 @@ export class FunctionHost implements ExecutionHost {
         tx,
         cursors: new Map(),
         savepoint: udfType === 'mutation' ? tx.savepoint() : undefined,
-        leave: isSnapshot ? () => {} : tx.enterNested(readLimits(args['transactionLimits']), namespace),
+        leave: tx.enterNested(readLimits(args['transactionLimits']), namespace),
       })
       return {
         udfType,
@@ -284,6 +289,17 @@ export class FunctionHost implements ExecutionHost {
   /** The function that a call names. */
   resolveAddress(args: Readonly<Record<string, unknown>>): FunctionAddress {
     return this.#app.resolve(this.component, args)
+  }
+
+  /** Adds a line to the function's log, from the platform. */
+  warn(code: string, message: string): void {
+    this.#warnings.push(warningLine(code, message, this.nowMs))
+  }
+
+  /** Lines of the platform, for the end of the execution. */
+  warnings(): readonly LogLine[] {
+    const ofBudgets = this.#frame.tx.warnings().map(({ code, message }) => warningLine(code, message, this.nowMs))
+    return [...this.#warnings, ...ofBudgets]
   }
 
   observeTime(): void {

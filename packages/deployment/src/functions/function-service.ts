@@ -39,7 +39,7 @@ import { type Caller, type FunctionLog, formatLogLine, identityTypeOf } from '..
 import type { SystemFunctions } from '../system/system-functions.ts'
 import { ActionService } from './action-service.ts'
 import { type Call, callerOf } from './call-origin.ts'
-import { checkOuterArguments, checkResult, hasCommitTs, refuseCommitTs, resolveCommitTs } from './call-values.ts'
+import { checkOuterArguments, checkResult, hasCommitTs, resolveCommitTs } from './call-values.ts'
 import type { CodeRegistry } from './code-registry.ts'
 import { EarlyCall } from './early-call.ts'
 import { FairLane } from './fair-lane.ts'
@@ -528,14 +528,15 @@ export class FunctionService implements SyncBackend {
     const executing = executor.execute(sent?.request ?? request, host, sent)
     if (early !== undefined) this.#mutations.prepareUpcoming()
     const outcome = await executing
-    const { logLines, observed } = outcome
+    const { observed } = outcome
+    const warnings = host.warnings()
+    const logLines = warnings.length === 0 ? outcome.logLines : [...outcome.logLines, ...warnings]
     if (observed.env.length > 0) registry.dependOnEnvironment(tx)
     if (outcome.kind === 'userError') {
       return { run: { kind: 'error', error: new FunctionError(outcome.message, outcome.data), logLines }, observed }
     }
     try {
       const value = checkResult(call.path, found.returns, outcome.resultText, host.tables)
-      if (found.udfType === 'query') refuseCommitTs(call.path, outcome.resultText)
       return { run: { kind: 'success', value, text: outcome.resultText, logLines }, observed }
     } catch (error) {
       if (!(error instanceof FunctionError)) throw error

@@ -132,13 +132,20 @@ export function formatLogLine(line: LogLine): string {
   return `[${line.level}] ${line.messages.join(' ')}${suffix}`
 }
 
+/** A line that the platform adds to a function's log; `code` tells log streams what it is about. */
+export function warningLine(code: string, message: string, timestamp: number): LogLine {
+  return { level: 'WARN', messages: [message], timestamp, isTruncated: false, systemMetadata: { code } }
+}
+
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }
 
 function toWire(entry: Entry, structured: boolean): unknown {
   const lines = (logLines: readonly LogLine[]): readonly unknown[] =>
-    logLines.map((line) => (structured ? { ...line, systemMetadata: null } : formatLogLine(line)))
+    logLines.map((line) =>
+      structured ? { ...line, systemMetadata: line.systemMetadata ?? null } : formatLogLine(line),
+    )
   if (entry.kind === 'Progress') {
     const { progress } = entry
     return {

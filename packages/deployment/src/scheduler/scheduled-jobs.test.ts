@@ -1,10 +1,12 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { scheduledJobs, scheduleJob, toMs, toTs } from './scheduled-jobs.ts'
 import { type Fixture, openFixture, startMs } from './scheduler-fixture.ts'
 
 let fixture: Fixture
+let warnings: [code: string, message: string][]
 beforeEach(async () => {
   fixture = await openFixture()
+  warnings = []
 })
 afterEach(async () => await fixture.close())
 
@@ -16,7 +18,7 @@ const schedule = async (
   await scheduleJob(
     tx,
     { target: fixture.app.resolve(fixture.app.root, { name: 'm:touch' }), args, atSeconds },
-    { nowMs: startMs, parentJob: undefined },
+    { nowMs: startMs, parentJob: undefined, warn: (code, message) => warnings.push([code, message]) },
   )
 
 test('a mutation schedules a thousand functions and no more', async () => {
@@ -34,6 +36,26 @@ test('the arguments of what a mutation schedules are 16 MiB and no more', async 
   await expect(schedule(tx, {})).rejects.toThrow(
     'Too large total size of the arguments of scheduled functions from this mutation (limit: 16777216 bytes)',
   )
+  expect(warnings).toEqual([])
+})
+
+test('a million functions may be outstanding, and no more', async () => {
+  const tx = fixture.database.begin('mutation')
+  const outstanding = vi.spyOn(tx, 'countWithValue').mockReturnValue(999_998)
+  await schedule(tx, {})
+  await schedule(tx, {})
+  await expect(schedule(tx, {})).rejects.toThrow('Too many scheduled functions that have not run yet (limit: 1000000)')
+  expect(outstanding).toHaveBeenCalledWith('_scheduled_jobs', 'by_next_ts')
+})
+
+test('large arguments are warned of', async () => {
+  await schedule(fixture.database.begin('mutation'), { text: 'x'.repeat(4 * 1_048_576) })
+  expect(warnings).toEqual([
+    [
+      'ScheduledFunctionArgumentsLarge',
+      expect.stringMatching(/^Large arguments of the scheduled function m:touch \(actual: 4(\.\d+)? MiB/),
+    ],
+  ])
 })
 
 test.each([

@@ -4,8 +4,8 @@
  * finished one has `completedTs` instead.
  */
 import { Collection, type StoredRecord, type Transaction } from '@concave/database'
-import { canonicalFunctionPath } from '@concave/protocol'
-import { decodeValue, sizeOf, stringifyValue } from '@concave/values'
+import { canonicalFunctionPath, displayFunctionPath } from '@concave/protocol'
+import { decodeValue, humanizeBytes, sizeOf, stringifyValue } from '@concave/values'
 import { hasCommitTs } from '../functions/call-values.ts'
 import type { JobReference } from '../functions/call-origin.ts'
 import { FunctionError } from '../functions/function-error.ts'
@@ -49,6 +49,8 @@ export type ScheduleContext = {
   readonly nowMs: number
   /** The scheduled function that schedules, if one does: one that was canceled schedules nothing that runs. */
   readonly parentJob: JobReference | undefined
+  /** Adds a line to the log of the function that schedules. */
+  readonly warn: (code: string, message: string) => void
 }
 
 /** Adds a pending job to the transaction and returns its id. Throws `FunctionError`s and the budget's errors. */
@@ -64,7 +66,15 @@ export async function scheduleJob(
   if (hasCommitTs(args)) {
     throw new FunctionError('Invalid arguments for `scheduler`: they hold a commit timestamp that is not known yet.')
   }
-  tx.countScheduled(sizeOf(args))
+  const argumentsBytes = sizeOf(args)
+  const scheduledHere = tx.countScheduled(argumentsBytes)
+  checkOutstanding(tx, scheduledHere)
+  if (argumentsBytes > schedulerLimits.largeArgumentsBytes) {
+    context.warn(
+      'ScheduledFunctionArgumentsLarge',
+      `Large arguments of the scheduled function ${displayFunctionPath(path)} (actual: ${humanizeBytes(argumentsBytes)}, recommended: at most 4 MiB). Consider storing them in a document and passing its ID.`,
+    )
+  }
   const job = {
     ...(component.id === tx.namespace ? {} : { component: component.id }),
     udfPath: canonicalFunctionPath(path),
@@ -114,6 +124,15 @@ export function toTs(ms: number): bigint {
 /** The first millisecond at or after `ts`. */
 export function toMs(ts: bigint): number {
   return Number((ts + 999_999n) / 1_000_000n)
+}
+
+/** Parallel mutations do not see each other's: the limit may be overstepped by what they schedule at one time. */
+function checkOutstanding(tx: Transaction, scheduledHere: number): void {
+  const { maxOutstanding } = schedulerLimits
+  if (tx.countWithValue(scheduledJobs.name, 'by_next_ts') + scheduledHere <= maxOutstanding) return
+  throw new FunctionError(
+    `TooManyOutstandingScheduledFunctions: Too many scheduled functions that have not run yet (limit: ${maxOutstanding}). Schedule fewer at a time, or let them schedule the next ones.`,
+  )
 }
 
 function readScheduledTs(atSeconds: unknown, nowMs: number): bigint {

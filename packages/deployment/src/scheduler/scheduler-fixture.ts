@@ -132,9 +132,13 @@ export async function openFixture(): Promise<Fixture> {
     schedule: async (name, { delayMs = 0, parentJob, from = '', to = from } = {}) => {
       const atSeconds = (nowMs + delayMs) / 1000
       const request = { target: app.resolve(find(to), { name: `m:${name}` }), args: {}, atSeconds }
-      const { value } = await database.mutate('test', (tx) => scheduleJob(tx, request, { nowMs, parentJob }), {
-        namespace: namespaceOf(from),
-      })
+      const { value } = await database.mutate(
+        'test',
+        (tx) => scheduleJob(tx, request, { nowMs, parentJob, warn: () => {} }),
+        {
+          namespace: namespaceOf(from),
+        },
+      )
       return value
     },
     job,

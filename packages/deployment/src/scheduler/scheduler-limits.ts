@@ -7,7 +7,11 @@ export const schedulerLimits = {
   /** A timer never waits longer: the wall clock may have been set meanwhile. */
   maxTimerMs: 60_000,
   maxScheduleDistanceMs: 5 * 366 * 86_400_000,
+  /** Scheduled functions that have not finished. */
+  maxOutstanding: 1_000_000,
   maxCronArgumentsBytes: 1_048_576,
+  /** Larger arguments of one scheduled function are warned of. */
+  largeArgumentsBytes: 4 * 1_048_576,
   /** Backoff of mutations that met conflicts, and of runs that the system failed. Doubles from the first to the second. */
   minConflictBackoffMs: 100,
   maxConflictBackoffMs: 60_000,

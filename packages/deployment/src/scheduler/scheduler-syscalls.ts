@@ -14,7 +14,8 @@ export const schedulerSyscalls: Readonly<Record<string, Syscall>> = {
     host.requireMutation('scheduler')
     const request = { target: host.resolveAddress(args), args: args['args'], atSeconds: args['ts'] }
     const { nowMs } = host
-    return JSON.stringify(await scheduleJob(host.tx, request, { nowMs, parentJob: parentJobOf(host.origin) }))
+    const warn = (reason: string, message: string): void => host.warn(reason, message)
+    return JSON.stringify(await scheduleJob(host.tx, request, { nowMs, parentJob: parentJobOf(host.origin), warn }))
   },
   '1.0/cancel_job': async (host, { id }) => {
     host.requireMutation('scheduler.cancel')
@@ -37,6 +38,7 @@ export async function scheduleFromAction(
   call: ActionScheduling,
   component: LoadedComponent,
   args: Readonly<Record<string, unknown>>,
+  onWarning: (code: string, message: string) => void,
 ): Promise<string> {
   const { database, registry, clock, origin } = call
   const { value } = await database.mutate(
@@ -45,11 +47,15 @@ export async function scheduleFromAction(
       await requireMounted(tx)
       const target = (await registry.load(tx)).resolveFrom(component.id, args)
       const request = { target, args: args['args'], atSeconds: args['ts'] }
-      return await scheduleJob(tx, request, { nowMs: clock.nowMs(), parentJob: parentJobOf(origin) })
+      const warnings: [code: string, message: string][] = []
+      const warn = (reason: string, message: string): void => void warnings.push([reason, message])
+      const id = await scheduleJob(tx, request, { nowMs: clock.nowMs(), parentJob: parentJobOf(origin), warn })
+      return { id, warnings }
     },
     { namespace: component.id },
   )
-  return value
+  for (const warning of value.warnings) onWarning(...warning)
+  return value.id
 }
 
 /** `1.0/actions/cancel_job`. */
