@@ -9,7 +9,7 @@ import { pushApp, type PushedApp } from './pushed-app.ts'
 import { openRecordingProxy } from './recording-proxy.ts'
 
 // Each run of the CLI takes seconds, and more where other work shares the machine.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 })
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 })
 
 let server: TestServer
 let app: PushedApp
