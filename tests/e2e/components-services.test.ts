@@ -285,13 +285,15 @@ describe('an HTTP action', () => {
     })
     expect(await get('/two/marks', { method: 'POST', body: 'by http' })).toEqual([200, '1'])
     expect(await marks('one', 'by http')).toEqual([])
-    const logs = await fetch(`${app.url}/api/stream_function_logs?cursor=0`, {
-      headers: { authorization: `Convex ${app.deployKey}` },
+    const headers = { authorization: `Convex ${app.deployKey}` }
+    let cursor = 0
+    const entry = await waitFor('the entry in the function log', async () => {
+      const page = await (await fetch(`${app.url}/api/stream_function_logs?cursor=${cursor}`, { headers })).json()
+      const { entries, newCursor } = page as { entries: { kind: string; identifier: string }[]; newCursor: number }
+      cursor = newCursor
+      return entries.find(({ kind, identifier }) => kind === 'Completion' && identifier === 'POST /marks')
     })
-    const { entries } = (await logs.json()) as { entries: object[] }
-    expect(entries).toContainEqual(
-      expect.objectContaining({ kind: 'Completion', componentPath: 'two', identifier: 'POST /marks' }),
-    )
+    expect(entry).toMatchObject({ componentPath: 'two', identityType: 'unknown', error: null })
   })
 })
 
