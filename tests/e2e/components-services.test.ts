@@ -42,6 +42,8 @@ async function system(name: string, args: object): Promise<unknown> {
 type Mark = { readonly name: string; readonly jobId: string | null }
 type Job = { readonly _id: string; readonly name: string; readonly state: { readonly kind: string } }
 
+type CronJob = { readonly name: string; readonly lastRun: { readonly status: { readonly type: string } } | null }
+
 async function marks(componentPath: string, name: string): Promise<readonly Mark[]> {
   return (await call(componentPath, 'jobs:marks', { name })) as Mark[]
 }
@@ -186,9 +188,12 @@ describe('a cron job', () => {
     expect(await marks('two', 'pulse of one first null null')).toEqual([])
     for (const path of ['one', 'two', 'three']) {
       const id = await componentId(path)
-      const jobs = (await system('listCronJobs', { componentId: id })) as { name: string; lastRun: object }[]
-      expect(jobs.map(({ name }) => name)).toEqual(['act', 'pulse'])
-      expect(jobs[0]?.lastRun).toMatchObject({ status: { type: 'success' } })
+      const succeeded = await waitFor(`cron jobs of ${path}`, async () => {
+        const jobs = (await system('listCronJobs', { componentId: id })) as CronJob[]
+        const done = jobs.filter(({ lastRun }) => lastRun?.status.type === 'success').map(({ name }) => name)
+        return done.length === jobs.length ? done : undefined
+      })
+      expect(succeeded.sort()).toEqual(['act', 'pulse'])
     }
     expect(await system('listCronJobs', {})).toEqual([])
   })
@@ -280,13 +285,15 @@ describe('an HTTP action', () => {
     })
     expect(await get('/two/marks', { method: 'POST', body: 'by http' })).toEqual([200, '1'])
     expect(await marks('one', 'by http')).toEqual([])
-    const logs = await fetch(`${app.url}/api/stream_function_logs?cursor=0`, {
-      headers: { authorization: `Convex ${app.deployKey}` },
+    const headers = { authorization: `Convex ${app.deployKey}` }
+    let cursor = 0
+    const entry = await waitFor('the entry in the function log', async () => {
+      const page = await (await fetch(`${app.url}/api/stream_function_logs?cursor=${cursor}`, { headers })).json()
+      const { entries, newCursor } = page as { entries: { kind: string; identifier: string }[]; newCursor: number }
+      cursor = newCursor
+      return entries.find(({ kind, identifier }) => kind === 'Completion' && identifier === 'POST /marks')
     })
-    const { entries } = (await logs.json()) as { entries: object[] }
-    expect(entries).toContainEqual(
-      expect.objectContaining({ kind: 'Completion', componentPath: 'two', identifier: 'POST /marks' }),
-    )
+    expect(entry).toMatchObject({ componentPath: 'two', identityType: 'unknown', error: null })
   })
 })
 

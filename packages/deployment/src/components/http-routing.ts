@@ -23,7 +23,7 @@ export function routeRequest(component: LoadedComponent, method: string, path: s
   const routes = code.modules.get(httpModulePath)?.httpRoutes ?? []
   const route = ownPath === undefined ? undefined : findRoute(routes, method, ownPath)
   const own = ownPath === undefined || route === undefined ? undefined : { component, route, path: ownPath }
-  if (own?.route.path === ownPath) return own
+  if (own !== undefined && own.route.path === ownPath) return own
 
   const mount = findMount(component, path)
   // `*` at the end of a prefix route, and `/` at the end of where the app's own routes begin.

@@ -5,13 +5,16 @@ import { components } from '../records.ts'
 
 /** For writes that begin outside of any mutation: throws unless the transaction's component is mounted. */
 export async function requireMounted(tx: Transaction): Promise<void> {
-  if (tx.namespace === rootNamespace) return
-  const row = await components.get(tx, tx.namespace)
-  if (row?.state === 'active') return
+  if (await isMounted(tx)) return
   throw new BadRequest(
     'ComponentUnmounted',
     'Cannot perform write operations in an unmounted component. Make sure your component is installed in your `convex.config.ts` file.',
   )
+}
+
+/** Whether the transaction's component is mounted. */
+export async function isMounted(tx: Transaction): Promise<boolean> {
+  return tx.namespace === rootNamespace || (await components.get(tx, tx.namespace))?.state === 'active'
 }
 
 /** Namespaces of the app and of every component that is mounted. */

@@ -9,6 +9,7 @@ import type { Database, Transaction } from '@concave/database'
 import { anonymous, parseFunctionPath } from '@concave/protocol'
 import type { CallOutcome } from '@concave/sync'
 import { parseJson } from '@concave/values'
+import { isMounted } from '../components/mounted.ts'
 import type { FunctionAddress } from '../components/loaded-app.ts'
 import type { CallOrigin, JobReference } from '../functions/call-origin.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
@@ -55,6 +56,8 @@ export class JobRunner {
     }
     const target = await findTarget(this.#deps, job, componentId)
     if (target === undefined) {
+      // Its own component is unmounted: it waits.
+      if (job.component === undefined) return
       const error = notFoundMessage(parseFunctionPath(job.udfPath))
       return await this.#end(reference, undefined, { type: 'failed', error })
     }
@@ -124,8 +127,9 @@ export class JobRunner {
   }
 }
 
-/** Marks a pending job as running. False if it is not to run any more. */
+/** Marks a pending job as running. False if it is not to run any more, or not now because its component is unmounted. */
 async function begin(tx: Transaction, id: string, state: JobState): Promise<boolean> {
+  if (!(await isMounted(tx))) return false
   const job = await scheduledJobs.get(tx, id)
   if (job?.state.type !== 'pending') return false
   await scheduledJobs.patch(tx, id, { state })
