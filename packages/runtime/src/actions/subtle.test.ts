@@ -1,4 +1,5 @@
 /** `crypto.subtle` against that of Node: the same program must give the same JSON in both. */
+import type { webcrypto } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestContext } from '../isolate/testing/test-context.ts'
 import { type ActionFixture, openActionFixture } from '../testing/action-fixture.ts'
@@ -125,14 +126,14 @@ async function makeSigned(): Promise<string> {
     { name: 'Ed25519' },
   ]
   const signed = algorithms.map(async (algorithm) => {
-    const pair = (await subtle.generateKey(algorithm, true, ['sign', 'verify'])) as CryptoKeyPair
+    const pair = (await subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair
     const signature = base64(await subtle.sign(algorithm, pair.privateKey, message))
     const spki = base64(await subtle.exportKey('spki', pair.publicKey))
     const pkcs8 = base64(await subtle.exportKey('pkcs8', pair.privateKey))
     return { algorithm: { ...algorithm, publicExponent: undefined }, spki, pkcs8, signature }
   })
   const oaep = { name: 'RSA-OAEP', ...rsa }
-  const pair = (await subtle.generateKey(oaep, true, ['encrypt', 'decrypt'])) as CryptoKeyPair
+  const pair = (await subtle.generateKey(oaep, true, ['encrypt', 'decrypt'])) as webcrypto.CryptoKeyPair
   const sealed = base64(await subtle.encrypt(oaep, pair.publicKey, message))
   const sealedFor = {
     algorithm: { name: 'RSA-OAEP', hash: 'SHA-256' },
