@@ -166,7 +166,8 @@ globalThis.__runner = (() => {
         return '1' + concave.describeError(error)
       }
     },
-    lockDown: (host) => {
+    lockDown: (host, compute) => {
+      concave.setCompute(compute)
       concave.setHost((op, args) => callHost(host, op, args))
       delete globalThis.__concave
       delete globalThis.__runner

@@ -82,6 +82,70 @@ const programs: Readonly<Record<string, string>> = {
     const reader = s.getReader({ mode: 'byob' })
     const one = await reader.read(new Uint8Array(3)); const two = await reader.read(new Uint8Array(3)); const end = await reader.read(new Uint8Array(3))
     return [[...one.value], one.done, [...two.value], two.done, end.value.length, end.done]`,
+  'lets the source fill the buffers of readers': `
+    let n = 0
+    const s = new ReadableStream({ type: 'bytes', pull(c) {
+      const { view } = c.byobRequest; log.push([view.byteOffset, view.byteLength])
+      if (n === 3) { c.close(); c.byobRequest.respond(0); return }
+      view[0] = ++n; view[1] = 7; c.byobRequest.respond(2) } })
+    const reader = s.getReader({ mode: 'byob' })
+    const buffer = new Uint8Array(4)
+    const one = await reader.read(buffer); const two = await reader.read(new Uint8Array(6).subarray(2)); const three = await reader.read(new Uint8Array(4), { min: 2 }); const end = await reader.read(new Uint8Array(4))
+    return [log, [...one.value], [...two.value], two.value.byteOffset, [...three.value], end.done, end.value.length, buffer.length]`,
+  'fills several times until there are enough': `
+    let n = 0
+    const s = new ReadableStream({ type: 'bytes', pull(c) { c.byobRequest.view[0] = ++n; c.byobRequest.respond(1) } })
+    const reader = s.getReader({ mode: 'byob' })
+    const { value } = await reader.read(new Uint16Array(4), { min: 2 })
+    return [value.constructor.name, [...value], n]`,
+  'allocates buffers for readers without one': `
+    const s = new ReadableStream({ type: 'bytes', autoAllocateChunkSize: 8, pull(c) { log.push(c.byobRequest.view.byteLength); c.byobRequest.view[0] = 5; c.byobRequest.respond(1) } })
+    const { value } = await s.getReader().read()
+    return [log, [...value], value.buffer.byteLength]`,
+  'takes a view in place of its own': `
+    const s = new ReadableStream({ type: 'bytes', pull(c) { const { view } = c.byobRequest; const other = new Uint8Array(view.buffer, view.byteOffset, 2); other.set([8, 9]); c.byobRequest.respondWithNewView(other) } })
+    return [...(await s.getReader({ mode: 'byob' }).read(new Uint8Array(3))).value]`,
+  'keeps what did not fit, whoever reads next': `
+    const s = new ReadableStream({ type: 'bytes', start(c) { c.enqueue(new Uint8Array([1, 2, 3, 4, 5])) } })
+    const reader = s.getReader({ mode: 'byob' })
+    const one = await reader.read(new Uint8Array(2)); const two = await reader.read(new Uint16Array(1)); reader.releaseLock()
+    return [[...one.value], [...two.value], [...(await s.getReader().read()).value]]`,
+  'takes buffers away': `
+    let c; const s = new ReadableStream({ type: 'bytes', start(given) { c = given } })
+    const chunk = new Uint8Array([1]), view = new Uint8Array(4); c.enqueue(chunk)
+    const reading = s.getReader({ mode: 'byob' }).read(view)
+    return [chunk.length, view.length, (await reading).value.length]`,
+  'refuses misuse of byte streams': `
+    const bytes = () => new ReadableStream({ type: 'bytes' })
+    let c; new ReadableStream({ type: 'bytes', start(given) { c = given } })
+    return [await attempt(() => new ReadableStream().getReader({ mode: 'byob' })), await attempt(() => bytes().getReader({ mode: 'byob' }).read(new Uint8Array(0))),
+      await attempt(() => bytes().getReader({ mode: 'byob' }).read()), await attempt(() => bytes().getReader({ mode: 'byob' }).read(new Uint8Array(2), { min: 3 })), c.byobRequest,
+      await attempt(() => bytes().getReader({ mode: 'byob' }).read(new Uint8Array(2), { min: 0 })), await attempt(() => new ReadableStream({ type: 'bytes', autoAllocateChunkSize: 0 }))]`,
+  'refuses too much or too little of a buffer': `
+    let seen
+    const s = new ReadableStream({ type: 'bytes', async pull(c) { const request = c.byobRequest; seen ??= [await attempt(() => request.respond(0)), await attempt(() => request.respond(9)), await attempt(() => request.respondWithNewView(1))]; request.respond(1); seen.push(await attempt(() => request.respond(1)), request.view) } })
+    const { value } = await s.getReader({ mode: 'byob' }).read(new Uint8Array(3)); await sleep(2)
+    return [seen, value.length]`,
+  'ends within an element': `
+    let c; const s = new ReadableStream({ type: 'bytes', start(given) { c = given } })
+    const reading = attempt(() => s.getReader({ mode: 'byob' }).read(new Uint16Array(2))); c.enqueue(new Uint8Array(1))
+    return [await attempt(() => c.close()), await reading]`,
+  'cancels reads into buffers': `
+    const s = new ReadableStream({ type: 'bytes', cancel(r) { log.push(r) } })
+    const reader = s.getReader({ mode: 'byob' }); const reading = reader.read(new Uint8Array(2)); await reader.cancel('x')
+    const { value, done } = await reading; return [value === undefined, done, log]`,
+  'releases a reader whose buffer is being filled': `
+    let c; const s = new ReadableStream({ type: 'bytes', start(given) { c = given } })
+    const reader = s.getReader({ mode: 'byob' }); const reading = attempt(() => reader.read(new Uint8Array(2))); await sleep(1)
+    const request = c.byobRequest; reader.releaseLock(); request.view[0] = 6; request.respond(1)
+    return [await reading, [...(await s.getReader().read()).value]]`,
+  'tees bytes': `
+    const s = new ReadableStream({ type: 'bytes', start(c) { c.enqueue(new Uint8Array([1, 2])); c.enqueue(new Uint8Array([3])); c.close() } })
+    const [a, b] = s.tee()
+    const reader = a.getReader({ mode: 'byob' })
+    const seen = []
+    for (;;) { const { value, done } = await reader.read(new Uint8Array(1)); if (done) break; seen.push(...value) }
+    return [seen, (await readAll(b)).flatMap((x) => [...x])]`,
   'refuses what is no bytes in a byte stream': `
     let c; new ReadableStream({ type: 'bytes', start(given) { c = given } })
     return [await attempt(() => c.enqueue('text')), await attempt(() => c.enqueue(new Uint8Array(0)))]`,

@@ -1,5 +1,7 @@
-/** `crypto.subtle` of actions against that of Node: the same program must give the same JSON in both. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
+/** `crypto.subtle` against that of Node: the same program must give the same JSON in both. */
+import type { webcrypto } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { TestContext } from '../isolate/testing/test-context.ts'
 import { type ActionFixture, openActionFixture } from '../testing/action-fixture.ts'
 
 let fixture: ActionFixture
@@ -111,24 +113,111 @@ const programs: Readonly<Record<string, string>> = {
       await attempt(() => new CryptoKey()), await attempt(() => subtle.digest('SHA-256', 'text'))]`,
 }
 
-for (const [name, body] of Object.entries(programs)) {
-  test(`it ${name}`, async () => {
-    const AsyncFunction = (async () => {}).constructor as new (body: string) => () => Promise<unknown>
-    const expected: unknown = JSON.parse(JSON.stringify(await new AsyncFunction(helpers + body)()))
-    expect(await fixture.run(`{ ${helpers} ${body} }`)).toEqual(expected)
+/** Keys and signatures that were made elsewhere, as JSON. */
+async function makeSigned(): Promise<string> {
+  const base64 = (bytes: ArrayBuffer): string => Buffer.from(bytes).toString('base64')
+  const message = new TextEncoder().encode('m')
+  const { subtle } = crypto
+  const rsa = { modulusLength: 1024, publicExponent: new Uint8Array([1, 0, 1]), hash: 'SHA-256' }
+  const algorithms = [
+    { name: 'RSASSA-PKCS1-v1_5', ...rsa },
+    { name: 'RSA-PSS', ...rsa, saltLength: 32 },
+    { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' },
+    { name: 'Ed25519' },
+  ]
+  const signed = algorithms.map(async (algorithm) => {
+    const pair = (await subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair
+    const signature = base64(await subtle.sign(algorithm, pair.privateKey, message))
+    const spki = base64(await subtle.exportKey('spki', pair.publicKey))
+    const pkcs8 = base64(await subtle.exportKey('pkcs8', pair.privateKey))
+    return { algorithm: { ...algorithm, publicExponent: undefined }, spki, pkcs8, signature }
   })
+  const oaep = { name: 'RSA-OAEP', ...rsa }
+  const pair = (await subtle.generateKey(oaep, true, ['encrypt', 'decrypt'])) as webcrypto.CryptoKeyPair
+  const sealed = base64(await subtle.encrypt(oaep, pair.publicKey, message))
+  const sealedFor = {
+    algorithm: { name: 'RSA-OAEP', hash: 'SHA-256' },
+    pkcs8: base64(await subtle.exportKey('pkcs8', pair.privateKey)),
+    sealed,
+  }
+  return JSON.stringify({ signed: await Promise.all(signed), sealedFor })
 }
 
-test('it says what it does not have', async () => {
-  expect(
-    await fixture.run(`
-      const messages = []
-      for (const attempt of [() => crypto.subtle.wrapKey(), () => crypto.subtle.generateKey({ name: 'AES-KW', length: 128 }, true, ['wrapKey'])]) {
-        try { await attempt() } catch (error) { messages.push(error.message) }
-      }
-      return messages`),
-  ).toEqual([
-    'Not implemented: wrapKey for crypto.subtle. Consider calling an action defined in Node.js instead (https://docs.convex.dev/functions/actions).',
-    'Not implemented: AES-KW for crypto.subtle. Consider calling an action defined in Node.js instead (https://docs.convex.dev/functions/actions).',
-  ])
+/** What needs no randomness. `given`: from `makeSigned`. */
+const verifying = `
+  const bytes = (t) => Uint8Array.from(atob(t), (c) => c.charCodeAt(0))
+  const seen = []
+  for (const { algorithm, spki, pkcs8, signature } of given.signed) {
+    const key = await subtle.importKey('spki', bytes(spki), algorithm, true, ['verify'])
+    const jwk = await subtle.exportKey('jwk', key)
+    const again = await subtle.importKey('jwk', jwk, algorithm, true, ['verify'])
+    for (const k of [key, again]) seen.push(show(k), await subtle.verify(algorithm, k, bytes(signature), text('m')), await subtle.verify(algorithm, k, bytes(signature), text('n')))
+    if (algorithm.name === 'Ed25519') seen.push(hex(await subtle.sign(algorithm, await subtle.importKey('pkcs8', bytes(pkcs8), algorithm, false, ['sign']), text('m'))))
+  }
+  const { algorithm, pkcs8, sealed } = given.sealedFor
+  seen.push(hex(await subtle.decrypt(algorithm, await subtle.importKey('pkcs8', bytes(pkcs8), algorithm, false, ['decrypt']), bytes(sealed))))
+  return seen`
+
+async function runInNode(body: string): Promise<unknown> {
+  const AsyncFunction = (async () => {}).constructor as new (body: string) => () => Promise<unknown>
+  return JSON.parse(JSON.stringify(await new AsyncFunction(body)()))
+}
+
+describe('an action', () => {
+  test.each(Object.entries(programs))('%s', async (_name, body) => {
+    expect(await fixture.run(`{ ${helpers} ${body} }`)).toEqual(await runInNode(helpers + body))
+  })
+})
+
+describe('a query', () => {
+  const withoutRandomness = Object.entries(programs).filter(([, body]) => !body.includes('generateKey('))
+
+  test.each(withoutRandomness)('%s', async (_name, body) => {
+    const context = await TestContext.create()
+    expect(await context.run(`(async () => { ${helpers} ${body} })()`)).toEqual(await runInNode(helpers + body))
+  })
+
+  test('verifies and decrypts what others have made', async () => {
+    const body = `const given = ${await makeSigned()}; ${helpers} ${verifying}`
+    const context = await TestContext.create()
+    expect(await context.run(`(async () => { ${body} })()`)).toEqual(await runInNode(body))
+  })
+
+  test.each([
+    'subtle.generateKey("Ed25519", true, ["sign"])',
+    'subtle.generateKey({ name: "AES-GCM", length: 128 }, true, ["encrypt"])',
+    ...['RSASSA-PKCS1-v1_5', 'RSA-PSS', 'ECDSA'].map(
+      (name) =>
+        `((s) => subtle.importKey('pkcs8', bytes(s.pkcs8), s.algorithm, false, ['sign']).then((key) => subtle.sign(s.algorithm, key, text('m'))))(given.signed.find((s) => s.algorithm.name === '${name}'))`,
+    ),
+  ])('has no randomness for %s', async (expression) => {
+    const context = await TestContext.create()
+    const prelude = `const given = ${await makeSigned()}; ${helpers}; const bytes = (t) => Uint8Array.from(atob(t), (c) => c.charCodeAt(0))`
+    for (const udfType of ['query', 'mutation'] as const)
+      await expect(
+        context.run(`(async () => { ${prelude}; return await ${expression} })()`, { udfType }),
+      ).rejects.toThrow(
+        "Can't use cryptographic randomness in queries and mutations. Please consider using an action. See https://docs.convex.dev/functions/actions for more details.",
+      )
+  })
+})
+
+describe('what is missing ends the function, although it catches the error', () => {
+  const hint = 'Consider calling an action defined in Node.js instead (https://docs.convex.dev/functions/actions).'
+
+  test.each([
+    ['crypto.subtle.wrapKey()', 'wrapKey'],
+    ['crypto.subtle.unwrapKey()', 'unwrapKey'],
+    ['crypto.subtle.generateKey({ name: "AES-KW", length: 128 }, true, ["wrapKey"])', 'AES-KW'],
+  ])('%s', async (expression, what) => {
+    const body = `try { await ${expression} } catch {} return 'went on'`
+    expect(await fixture.run(body)).toContain(`Uncaught Error: Not implemented: ${what} for crypto.subtle. ${hint}`)
+    const context = await TestContext.create()
+    context.load(`export const run = { isQuery: true, isPublic: true, invokeQuery: async () => { ${body} } }`)
+    const { settled } = context.invoke('run')
+    expect(settled?.[0]).toBe(false)
+    expect(JSON.parse(settled?.[1] ?? '')).toMatchObject({
+      message: `Uncaught Error: Not implemented: ${what} for crypto.subtle. ${hint}`,
+    })
+  })
 })

@@ -8,7 +8,6 @@ const actionModules: readonly (readonly [from: URL, to: URL])[] = [
   [new URL('./dynamic-import.ts', import.meta.url), new URL('./actions/dynamic-import.ts', import.meta.url)],
   [new URL('./web/timers.ts', import.meta.url), new URL('./actions/timers.ts', import.meta.url)],
   [new URL('./web/streams.ts', import.meta.url), new URL('./actions/streams/streams.ts', import.meta.url)],
-  [new URL('./web/crypto.ts', import.meta.url), new URL('./actions/crypto.ts', import.meta.url)],
   [new URL('./web/fetch.ts', import.meta.url), new URL('./actions/fetch.ts', import.meta.url)],
 ]
 

@@ -23,6 +23,7 @@ import { installGlobals } from './globals.ts'
 import { invoke } from './invoke.ts'
 import { jsonStringify } from './primordials.ts'
 import { checkRegExp } from './regexp-prototype.ts'
+import { setCompute } from './compute.ts'
 import { setHost } from './syscalls.ts'
 import { makeWebAssemblySynchronous } from './web/determinism.ts'
 
@@ -83,6 +84,7 @@ const concave = {
   beginCall,
   endCall,
   setHost,
+  setCompute,
   invoke,
   describe,
   describeError,

@@ -33,6 +33,8 @@ export type ExecutionState = {
   importEnvObserved: Record<string, true> | undefined
   /** Code tried to write something frozen, as far as that could be noticed (see frozen-state.ts). */
   frozenWrite: boolean
+  /** What the function ends with, although its code may have caught it. */
+  fatal: { readonly error: unknown } | undefined
   /** A host call failed in a way that user code must not survive. */
   isAborted: boolean
 }
@@ -50,6 +52,7 @@ export const state: ExecutionState = {
   envObserved: undefined,
   importEnvObserved: undefined,
   frozenWrite: false,
+  fatal: undefined,
   isAborted: false,
 }
 
@@ -62,6 +65,7 @@ export function enterPhase(phase: Phase, seed: string, nowMs: number, env: EnvVa
   state.timeObserved = false
   state.envObserved = undefined
   state.frozenWrite = false
+  state.fatal = undefined
   state.isAborted = false
   if (phase === 'import') {
     state.importTimeMs = nowMs
@@ -116,6 +120,12 @@ function addNames(names: Record<string, true>, source: object | undefined): void
   if (source === undefined) return
   const keys = ownKeys(source)
   for (let i = 0; i < keys.length; i++) names[keys[i] as string] = true
+}
+
+/** The function fails with the first such error, even if its code catches it. A caller of the function can catch it. */
+export function endFunction<T>(error: T): T {
+  state.fatal ??= { error }
+  return error
 }
 
 /** The error of a feature that only actions have, worded as users' tests and documentation know it. */

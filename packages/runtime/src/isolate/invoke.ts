@@ -39,10 +39,11 @@ export function invoke(
     void promiseThen(
       running,
       (result) => {
-        if (state.isAborted) fail(describePlatformError('The execution was ended by the host'))
+        if (state.fatal !== undefined) fail(describe(state.fatal.error))
+        else if (state.isAborted) fail(describePlatformError('The execution was ended by the host'))
         else onSettled(true, result as string)
       },
-      (error) => fail(describe(error)),
+      (error) => fail(describe(state.fatal === undefined ? error : state.fatal.error)),
     )
   } catch (error) {
     fail(describe(error))

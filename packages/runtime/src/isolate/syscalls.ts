@@ -2,7 +2,7 @@
  * `Convex`, the only way out of the isolate. The host answers every call before it returns, so asynchronous syscalls
  * come back as settled promises and their order is the order of the calls (function-runtime.md §2.10).
  */
-import { state } from './execution-state.ts'
+import { notAllowedError, state } from './execution-state.ts'
 import {
   defineHidden,
   jsonParse,
@@ -78,6 +78,8 @@ const convex = {
   },
   jsSyscall(operation: unknown, _args: unknown): unknown {
     const name = NativeString(operation)
+    if (name === 'storage/storeBlob') throw notAllowedError('storage.store()')
+    if (name === 'storage/getBlob') throw notAllowedError('storage.get()')
     throw new NativeError(`Unknown JS syscall: ${name}`)
   },
 }

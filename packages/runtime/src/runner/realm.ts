@@ -1,4 +1,4 @@
-import type ivm from 'isolated-vm'
+import ivm from 'isolated-vm'
 import type { ReuseTier, UdfType } from '../execution.ts'
 import {
   decodeCallEnd,
@@ -12,6 +12,7 @@ import {
 import type { CallLogs } from '../protocol.ts'
 import type { LoadedCode } from './code-store.ts'
 import { describeCopiedError } from './copied-error.ts'
+import { answerCrypto } from './crypto.ts'
 import { evaluateGraph, type ModuleGraph } from './module-graph.ts'
 
 /** Import of the graph failed: no function of it can run. */
@@ -19,6 +20,8 @@ export type ImportFailure = { readonly kind: 'importFailed'; readonly error: Err
 
 /** How a call ended, with what was logged and observed. */
 export type CallEnd = Pick<CallEndTexts, 'settled' | 'closed'> & { readonly logs: CallLogs }
+
+const compute = new ivm.Callback(answerCrypto)
 
 export const noLogs: CallLogs = { logLines: [], observed: { time: false, env: [] }, frozenWrite: false }
 
@@ -130,7 +133,7 @@ function openInterface(context: ivm.Context, host: ivm.Callback): Members {
   const members: Partial<Members> = {}
   for (const name of glueMembers) members[name] = glue.getSync(name, { reference: true }) as ivm.Reference
   const lockDown = glue.getSync('lockDown', { reference: true }) as ivm.Reference
-  lockDown.applySync(undefined, [host])
+  lockDown.applySync(undefined, [host, compute])
   lockDown.release()
   glue.release()
   return members as Members

@@ -4,10 +4,12 @@ import { frameKinds } from '../../protocol.ts'
 import type { BlockingChannel } from '../../runner/blocking-channel.ts'
 import type { LoadedCode } from '../../runner/code-store.ts'
 import { describeCopiedError } from '../../runner/copied-error.ts'
+import { answerCrypto } from '../../runner/crypto.ts'
 import { evaluateGraph, type ModuleGraph, resolveSpecifier } from '../../runner/module-graph.ts'
 import type { ActionEnd, ActionStart } from '../action-frames.ts'
 import type { FreshIsolate } from './action-isolates.ts'
-import { answerCrypto } from './crypto.ts'
+
+const compute = new ivm.Callback(answerCrypto)
 
 const memberNames = [
   'beginImport',
@@ -202,15 +204,13 @@ export class ActionRun {
     const members: Partial<Members> = {}
     for (const name of memberNames) members[name] = runner.getSync(name, { reference: true }) as ivm.Reference
     const port = new ivm.Callback((operation: string, callId: number, argsText: string, body: string) => {
-      if (operation.startsWith('crypto/')) return answerCrypto(operation, argsText, body)
       if (operation === 'module/import') {
         this.#imports.push({ callId, ...(JSON.parse(argsText) as Pick<ImportCall, 'referrer' | 'specifier'>) })
-        return undefined
+        return
       }
       this.#channel.send(frameKinds.actionOperation, [this.#id, String(callId), operation, argsText, body])
-      return undefined
     })
-    ;(members as Members).lockDown.applySync(undefined, [port])
+    ;(members as Members).lockDown.applySync(undefined, [port, compute])
     return members as Members
   }
 

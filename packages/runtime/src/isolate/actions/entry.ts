@@ -5,9 +5,10 @@
 import '../entry.ts'
 import { runInContext } from '../async-context.ts'
 import { addLine, takeLogLines } from '../console.ts'
+import type { Compute } from '../compute.ts'
 import { describe, describePlatformError, type ErrorDescription } from '../errors.ts'
 import type { Concave } from '../entry.ts'
-import type { EnvVariables } from '../execution-state.ts'
+import { type EnvVariables, state } from '../execution-state.ts'
 import type { Namespace } from '../invoke.ts'
 import { runHttpAction } from './http-action.ts'
 import { abortRequest } from './http-messages.ts'
@@ -40,12 +41,17 @@ class PlatformFailure extends Error {}
 
 function fail(error: unknown): void {
   const description: ErrorDescription =
-    error instanceof PlatformFailure ? describePlatformError(error.message) : describe(error)
+    error instanceof PlatformFailure
+      ? describePlatformError(error.message)
+      : describe(state.fatal === undefined ? error : state.fatal.error)
   settled ??= { isOk: false, text: JSON.stringify(description) }
 }
 
 function watch(running: Promise<string>): void {
-  running.then((text) => (settled ??= { isOk: true, text }), fail)
+  const succeed = (text: string): void => {
+    if (state.fatal === undefined) settled ??= { isOk: true, text }
+  }
+  running.then(succeed, fail)
 }
 
 const runner = {
@@ -72,15 +78,17 @@ const runner = {
    * until the next timer or -1; a line break, log lines as JSON or nothing, a line break, the result or the error.
    */
   poll: () => {
+    if (state.fatal !== undefined) fail(state.fatal.error)
     if (settled !== undefined) warnOfUnawaited()
     const lines = [...importLines, ...takeLogLines()]
     importLines = []
     const logs = lines.length === 0 ? '' : JSON.stringify(lines)
-    const state = settled === undefined ? '2' : settled.isOk ? '0' : '1'
-    return `${state}${pendingCount()},${untilNextTimer()}\n${logs}\n${settled?.text ?? ''}`
+    const how = settled === undefined ? '2' : settled.isOk ? '0' : '1'
+    return `${how}${pendingCount()},${untilNextTimer()}\n${logs}\n${settled?.text ?? ''}`
   },
-  lockDown: (port: HostPort) => {
+  lockDown: (port: HostPort, compute: Compute) => {
     setPort(port)
+    concave.setCompute(compute)
     Reflect.deleteProperty(globalThis, '__concave')
     Reflect.deleteProperty(globalThis, '__runner')
   },

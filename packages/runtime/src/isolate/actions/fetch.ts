@@ -1,6 +1,7 @@
 /** `fetch` in actions. The host makes the connections; bodies flow as fast as they are read. */
 import { bytesToText } from '../byte-text.ts'
 import { notAllowedError, state } from '../execution-state.ts'
+import { reflectDefineProperty } from '../primordials.ts'
 import { defineFunction } from '../web/interface.ts'
 import { Request, type RequestInit, Response, responseOrigin, takeRequestBody } from '../web/messages.ts'
 import { openByteSource, sendBody } from './body-transfer.ts'
@@ -67,5 +68,6 @@ async function fetch(input: unknown, init?: RequestInit): Promise<Response> {
 }
 
 export function installFetch(): void {
+  reflectDefineProperty(fetch, 'length', { value: 1, configurable: true })
   defineFunction('fetch', fetch)
 }

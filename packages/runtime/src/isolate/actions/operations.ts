@@ -4,8 +4,8 @@
  */
 import { defineHidden, NativeError } from '../primordials.ts'
 
-/** `body` holds bytes, one per code unit. Only what the runner itself computes is answered at once, by a text. */
-export type HostPort = (operation: string, callId: number, argsText: string, body: string) => string | undefined
+/** `body` holds bytes, one per code unit. */
+export type HostPort = (operation: string, callId: number, argsText: string, body: string) => void
 /** `namespace`: of a module that was loaded. */
 export type Answer = { readonly text: string; readonly body: string; readonly namespace?: unknown }
 
@@ -49,11 +49,6 @@ export function request(operation: string, argsText: string, body = ''): Promise
 /** Sends out what needs no answer. */
 export function notify(operation: string, args: object): void {
   port?.(operation, 0, JSON.stringify(args), '')
-}
-
-/** Has the runner compute something: `0` and the result, or `1` and what went wrong. */
-export function askAtOnce(operation: string, argsText: string, body: string): string {
-  return port?.(operation, 0, argsText, body) ?? '1'
 }
 
 /** The host's answer to operation `callId`; `text` of a failure is JSON `{message, data?, name?}`. */

@@ -2,6 +2,7 @@
 import { build } from 'esbuild'
 import ivm from 'isolated-vm'
 import { fileURLToPath } from 'node:url'
+import { answerCrypto } from '../../runner/crypto.ts'
 import { bundleIsolateScript } from '../bundle.ts'
 
 export type Settled = {
@@ -68,6 +69,7 @@ export class TestContext {
       this.#functions.set(name, concave.getSync(name, { reference: true }) as ivm.Reference)
     }
     this.#context.evalSync('delete globalThis.__concave')
+    this.#call('setCompute', [new ivm.Callback(answerCrypto)])
     this.#call('setHost', [new ivm.Callback((operation: string, argsText: string) => this.host(operation, argsText))])
   }
 

@@ -14,6 +14,7 @@ export class AbortSignal extends EventTarget {
   #reason: unknown
   #dependents: AbortSignal[] = []
   #onAbort: ((event: Event) => unknown) | null = null
+  readonly #callOnAbort = (event: Event): unknown => this.#onAbort?.call(this, event)
 
   static {
     abortSignal = (signal, reason) => signal.#abort(reason)
@@ -32,10 +33,13 @@ export class AbortSignal extends EventTarget {
   }
 
   static timeout(milliseconds: unknown): AbortSignal {
+    const delayMs = Number(milliseconds)
+    if (!(delayMs >= 0 && delayMs <= Number.MAX_SAFE_INTEGER))
+      throw new TypeError(`${String(milliseconds)} is not a number of milliseconds`)
     const signal = new AbortSignal(token)
     startTimer(() => {
       signal.#abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError'))
-    }, milliseconds)
+    }, delayMs)
     return signal
   }
 
@@ -66,9 +70,11 @@ export class AbortSignal extends EventTarget {
   }
   set onabort(listener: ((event: Event) => unknown) | null) {
     assertMutable(this)
-    if (this.#onAbort !== null) this.removeEventListener('abort', this.#onAbort)
-    this.#onAbort = typeof listener === 'function' ? listener : null
-    if (this.#onAbort !== null) this.addEventListener('abort', this.#onAbort)
+    const wasSet = this.#onAbort !== null
+    this.#onAbort = typeof listener === 'function' ? keep(listener) : null
+    // Another handler takes the place of the one before in the order of listeners.
+    if (wasSet && this.#onAbort === null) this.removeEventListener('abort', this.#callOnAbort)
+    else if (!wasSet && this.#onAbort !== null) this.addEventListener('abort', this.#callOnAbort)
   }
 
   throwIfAborted(): void {

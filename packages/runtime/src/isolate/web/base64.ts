@@ -44,7 +44,15 @@ export function atob(data: unknown): string {
   return out
 }
 
+/** WebIDL: leaving the argument out is an error. */
+function withArgument(name: string, run: (data: unknown) => string): (...args: unknown[]) => string {
+  return (...args) => {
+    if (args.length === 0) throw new TypeError(`Failed to execute '${name}': 1 argument required.`)
+    return run(args[0])
+  }
+}
+
 export function installBase64(): void {
-  defineFunction('atob', atob)
-  defineFunction('btoa', btoa)
+  defineFunction('atob', withArgument('atob', atob))
+  defineFunction('btoa', withArgument('btoa', btoa))
 }

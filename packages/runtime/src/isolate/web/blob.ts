@@ -24,6 +24,8 @@ export class Blob {
       throw new TypeError("Failed to construct 'Blob': The provided value cannot be converted to a sequence.")
     }
     this.#bytes = concatenate([...parts].map((part) => partBytes(part)))
+    const endings = String(options.endings ?? 'transparent')
+    if (endings !== 'transparent' && endings !== 'native') throw new TypeError(`'${endings}' is not a way to end lines`)
     const type = String(options.type ?? '')
     this.#type = /^[ -~]*$/.test(type) ? type.toLowerCase() : ''
   }

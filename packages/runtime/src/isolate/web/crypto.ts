@@ -1,35 +1,18 @@
-/** `crypto`: random values from the execution's seeded key stream; `subtle` has `digest`, the rest answers with a clear error. */
+/** `crypto`: random values of the execution's own source, and `subtle` with what function-runtime.md §3.3 lists. */
 import { keepForever } from '../kept-values.ts'
 import { defineHidden } from '../primordials.ts'
+import { CryptoKey } from './crypto-key.ts'
 import { defineInterface } from './interface.ts'
 import { getRandomValues, randomUuid } from './random-values.ts'
-import { digest } from './digest.ts'
+import { subtleMethods } from './subtle.ts'
 
 const token = Symbol('crypto')
-
-class CryptoKey {
-  constructor(permission: unknown) {
-    if (permission !== token) throw new TypeError('Illegal constructor')
-  }
-}
-
-function notImplemented(what: string): Error {
-  return new Error(
-    `Not implemented: ${what} for crypto.subtle. Consider calling an action defined in Node.js instead (https://docs.convex.dev/functions/actions).`,
-  )
-}
 
 class SubtleCrypto {
   constructor(permission: unknown) {
     if (permission !== token) throw new TypeError('Illegal constructor')
   }
-  async digest(algorithm: unknown, data: unknown): Promise<ArrayBuffer> {
-    return digest(algorithm, data)
-  }
 }
-
-const missing =
-  'decrypt deriveBits deriveKey encrypt exportKey generateKey importKey sign unwrapKey verify wrapKey'.split(' ')
 
 class Crypto {
   constructor(permission: unknown) {
@@ -49,14 +32,8 @@ class Crypto {
 const subtle = keepForever(new SubtleCrypto(token))
 
 export function installCrypto(): void {
-  for (const name of missing) {
-    const method = async (): Promise<never> => {
-      throw notImplemented(name)
-    }
-    Reflect.defineProperty(method, 'name', { value: name, configurable: true })
-    defineHidden(SubtleCrypto.prototype, name, method)
-  }
-  for (const [name, constructor] of Object.entries({ Crypto, SubtleCrypto, CryptoKey }))
-    defineInterface(name, constructor)
+  for (const [name, method] of Object.entries(subtleMethods)) defineHidden(SubtleCrypto.prototype, name, method)
+  for (const [name, constructor] of Object.entries({ Crypto, SubtleCrypto })) defineInterface(name, constructor)
+  defineInterface('CryptoKey', CryptoKey as never)
   defineHidden(globalThis, 'crypto', new Crypto(token))
 }

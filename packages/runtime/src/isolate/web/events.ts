@@ -10,6 +10,7 @@ type Listener = ((event: Event) => unknown) | { handleEvent(event: Event): unkno
 type ListenerOptions = {
   readonly capture?: unknown
   readonly once?: unknown
+  readonly passive?: unknown
   readonly signal?: EventTarget & { aborted: boolean }
 }
 type Registration = {
@@ -17,11 +18,13 @@ type Registration = {
   readonly listener: Listener
   readonly capture: boolean
   readonly once: boolean
+  readonly isPassive: boolean
   isRemoved: boolean
 }
 
 const setTarget = Symbol('setTarget')
 const setTrusted = Symbol('setTrusted')
+const setPassive = Symbol('setPassive')
 let isStoppedImmediately: (event: Event) => boolean
 
 export class Event {
@@ -40,6 +43,8 @@ export class Event {
   #isStoppedImmediately = false
   #isCanceled = false
   #isTrusted = false
+  /** Its listener may not prevent anything. */
+  #isPassive = false
 
   constructor(type: unknown, init: EventInit = {}) {
     if (arguments.length === 0) throw new TypeError('1 argument required, but only 0 present.')
@@ -98,7 +103,7 @@ export class Event {
   }
   preventDefault(): void {
     assertMutable(this)
-    if (this.#cancelable) this.#isCanceled = true
+    if (this.#cancelable && !this.#isPassive) this.#isCanceled = true
   }
   stopPropagation(): void {
     assertMutable(this)
@@ -118,6 +123,9 @@ export class Event {
     this.#isDispatching = isDispatching
     if (isDispatching) this.#isStoppedImmediately = false
   }
+  [setPassive](isPassive: boolean): void {
+    this.#isPassive = isPassive
+  }
   [setTrusted](): void {
     this.#isTrusted = true
   }
@@ -131,7 +139,10 @@ export class EventTarget {
   #registrations: Registration[] = []
 
   addEventListener(type: unknown, listener: Listener | null, options: ListenerOptions | boolean = {}): void {
+    if (arguments.length < 2) throw new TypeError("Failed to execute 'addEventListener': 2 arguments required.")
     if (listener === null || listener === undefined) return
+    if (typeof listener !== 'function' && typeof listener !== 'object')
+      throw new TypeError('The listener is neither a function nor an object')
     assertMutable(this)
     const bag: ListenerOptions = typeof options === 'object' && options !== null ? options : { capture: options }
     if (bag.signal?.aborted === true) return
@@ -140,6 +151,7 @@ export class EventTarget {
       listener,
       capture: Boolean(bag.capture),
       once: Boolean(bag.once),
+      isPassive: Boolean(bag.passive),
       isRemoved: false,
     }
     if (this.#find(wanted) !== undefined) return
@@ -166,7 +178,7 @@ export class EventTarget {
       for (const registration of registrations) {
         if (registration.type !== event.type || registration.isRemoved) continue
         if (registration.once) this.#remove(registration)
-        this.#call(registration.listener, event)
+        this.#call(registration, event)
         if (isStoppedImmediately(event)) break
       }
     } finally {
@@ -176,13 +188,16 @@ export class EventTarget {
   }
 
   /** There is no global error handler: what a listener throws becomes an unhandled rejection, which fails the function. */
-  #call(listener: Listener, event: Event): void {
+  #call({ listener, isPassive }: Registration, event: Event): void {
+    event[setPassive](isPassive)
     try {
       if (typeof listener === 'function') listener.call(this, event)
       else listener.handleEvent(event)
     } catch (error) {
       noteCaught(error)
       void Promise.reject(error)
+    } finally {
+      event[setPassive](false)
     }
   }
 

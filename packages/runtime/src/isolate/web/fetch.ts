@@ -2,7 +2,7 @@
 import { notAllowedError } from '../execution-state.ts'
 import { defineFunction } from './interface.ts'
 
-async function fetch(_input: unknown, _init?: unknown): Promise<never> {
+async function fetch(_input: unknown, ..._init: readonly unknown[]): Promise<never> {
   throw notAllowedError('fetch()')
 }
 

@@ -7,7 +7,10 @@ import { defineInterface, toUsvString } from './interface.ts'
 export type FormDataValue = string | File
 
 function toEntryValue(value: unknown, fileName: unknown): FormDataValue {
-  if (!(value instanceof Blob)) return toUsvString(value)
+  if (!(value instanceof Blob)) {
+    if (fileName !== undefined) throw new TypeError('Only the value of a Blob has a file name')
+    return toUsvString(value)
+  }
   if (value instanceof File && fileName === undefined) return keep(value)
   const name = fileName === undefined ? 'blob' : toUsvString(fileName)
   return keep(new File([value], name, { type: value.type }))
@@ -21,6 +24,7 @@ export class FormData {
   }
 
   append(name: unknown, value: unknown, fileName?: unknown): void {
+    if (arguments.length < 2) throw new TypeError("Failed to execute 'append' on 'FormData': 2 arguments required.")
     assertMutable(this)
     this.#entries.push([toUsvString(name), toEntryValue(value, fileName)])
   }

@@ -1,5 +1,6 @@
 /** `Headers` (WHATWG Fetch §5.1): names are case-insensitive and listed sorted; `Set-Cookie` values stay apart. */
 import { assertMutable } from '../frozen-state.ts'
+import { defineHidden } from '../primordials.ts'
 import { defineInterface } from './interface.ts'
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
@@ -83,9 +84,7 @@ export class Headers {
   *entries(): Generator<[string, string]> {
     yield* this.#sorted()
   }
-  [Symbol.iterator](): Generator<[string, string]> {
-    return this.entries()
-  }
+  declare [Symbol.iterator]: () => Generator<[string, string]>
 
   #assertMutable(): void {
     assertMutable(this)
@@ -101,5 +100,7 @@ export class Headers {
 }
 
 export function installHeaders(): void {
+  // oxlint-disable-next-line typescript/unbound-method -- one method under two names
+  defineHidden(Headers.prototype, Symbol.iterator, Headers.prototype.entries)
   defineInterface('Headers', Headers)
 }

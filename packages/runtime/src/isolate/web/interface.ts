@@ -1,5 +1,5 @@
 /** How our platform classes become globals. */
-import { defineHidden, reflectDefineProperty } from '../primordials.ts'
+import { defineHidden, getPrototypeOf, reflectDefineProperty } from '../primordials.ts'
 
 type Constructor = { readonly prototype: object; readonly name: string }
 
@@ -8,6 +8,16 @@ export function defineInterface(name: string, constructor: Constructor): void {
   reflectDefineProperty(constructor, 'name', { value: name, configurable: true })
   reflectDefineProperty(constructor.prototype, Symbol.toStringTag, { value: name, configurable: true })
   defineHidden(globalThis, name, constructor)
+  prototypes[prototypes.length] = constructor.prototype
+}
+
+const prototypes: object[] = []
+
+/** Whether `value` is an instance of one of our classes, or of a subclass. */
+export function isPlatformObject(value: object): boolean {
+  for (let link = getPrototypeOf(value); link !== null; link = getPrototypeOf(link))
+    if (prototypes.includes(link)) return true
+  return false
 }
 
 /** A global function that shows `name` as its own. */

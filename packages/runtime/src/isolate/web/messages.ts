@@ -1,6 +1,7 @@
 /* oxlint-disable typescript/no-base-to-string -- WebIDL converts whatever it is given by ToString */
 /** `Request` and `Response` (WHATWG Fetch §5.4, §5.5). */
 import { keep } from '../kept-values.ts'
+import { reflectDefineProperty } from '../primordials.ts'
 import { AbortSignal, createIdleSignal } from './abort.ts'
 import { Body, type TakenBody } from './body.ts'
 import { guardHeaders, Headers } from './headers.ts'
@@ -23,7 +24,17 @@ export type RequestInit = {
 }
 
 const methodsInUpperCase = new Set(['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT'])
-const redirects = new Set(['follow', 'error', 'manual'])
+const redirects: readonly string[] = ['follow', 'error', 'manual']
+const modes: readonly string[] = ['cors', 'no-cors', 'same-origin', 'navigate']
+const credentialModes: readonly string[] = ['omit', 'same-origin', 'include']
+const caches: readonly string[] = ['default', 'no-store', 'reload', 'no-cache', 'force-cache', 'only-if-cached']
+
+/** A WebIDL enumeration. */
+function choose(values: readonly string[], given: unknown, what: string): string {
+  const value = String(given)
+  if (!values.includes(value)) throw new TypeError(`'${value}' is not a value of '${what}'`)
+  return value
+}
 
 function toMethod(value: unknown): string {
   const method = String(value)
@@ -66,13 +77,12 @@ export class Request extends Body {
       throw new TypeError('The signal must be an AbortSignal')
     this.#signal = keep(signal ?? createIdleSignal())
     this.#keepalive = Boolean(init.keepalive ?? base?.keepalive ?? false)
-    const redirect = String(init.redirect ?? base?.redirect ?? 'follow')
-    if (!redirects.has(redirect)) throw new TypeError(`'${redirect}' is not a way to treat redirects`)
+    if (init.mode === 'navigate') throw new TypeError("The mode 'navigate' is not for requests of code")
     this.#settings = {
-      redirect,
-      cache: String(init.cache ?? base?.cache ?? 'default'),
-      credentials: String(init.credentials ?? base?.credentials ?? 'same-origin'),
-      mode: String(init.mode ?? base?.mode ?? 'cors'),
+      redirect: choose(redirects, init.redirect ?? base?.redirect ?? 'follow', 'redirect'),
+      cache: choose(caches, init.cache ?? base?.cache ?? 'default', 'cache'),
+      credentials: choose(credentialModes, init.credentials ?? base?.credentials ?? 'same-origin', 'credentials'),
+      mode: choose(modes, init.mode ?? base?.mode ?? 'cors', 'mode'),
       referrer: String(init.referrer ?? base?.referrer ?? 'about:client'),
       referrerPolicy: String(init.referrerPolicy ?? base?.referrerPolicy ?? ''),
       integrity: String(init.integrity ?? base?.integrity ?? ''),
@@ -227,6 +237,7 @@ export class Response extends Body {
 }
 
 export function installMessages(): void {
+  reflectDefineProperty(Response, 'length', { value: 0, configurable: true })
   defineInterface('Request', Request)
   defineInterface('Response', Response)
 }

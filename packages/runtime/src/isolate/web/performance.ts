@@ -42,6 +42,7 @@ type MarkOptions = { readonly startTime?: unknown; readonly detail?: unknown }
 class PerformanceMark extends PerformanceEntry {
   constructor(name: unknown, options: MarkOptions = {}) {
     const startTime = options.startTime === undefined ? performanceNow() : Number(options.startTime)
+    if (!(startTime >= 0)) throw new TypeError('The start of a mark must not be negative')
     super(token, { name: String(name), startTime, duration: 0, detail: options.detail ?? null })
   }
   override get entryType(): string {

@@ -1,7 +1,9 @@
 /** `structuredClone` (HTML §2.7) without `transfer`: plain data, collections, buffers, dates, regular expressions, errors. */
+import { generatorPrototypes } from '../built-ins.ts'
+import { findProxyParts } from '../kept-values.ts'
 import { Blob, File } from './blob.ts'
 import { DOMException } from './dom-exception.ts'
-import { defineFunction } from './interface.ts'
+import { defineFunction, isPlatformObject } from './interface.ts'
 
 const errorConstructors: Readonly<Record<string, ErrorConstructor>> = {
   Error,
@@ -29,6 +31,8 @@ function clone(value: unknown, memory: Memory): unknown {
   if (typeof value === 'symbol' || typeof value === 'function') return refuse(value)
   if (typeof value !== 'object' || value === null) return value
   if (memory.has(value)) return memory.get(value)
+  // Asking a proxy anything runs its handler.
+  if (findProxyParts(value) !== undefined) return refuse(value)
   const copy = cloneLeaf(value, memory)
   if (copy !== undefined) {
     memory.set(value, copy)
@@ -48,13 +52,20 @@ function cloneLeaf(value: object, memory: Memory): object | undefined {
   }
   if (value instanceof Date) return new Date(value.getTime())
   if (value instanceof RegExp) return new RegExp(value.source, value.flags)
-  if (value instanceof ArrayBuffer) return value.slice(0)
+  if (value instanceof ArrayBuffer) return cloneBuffer(value)
   if (ArrayBuffer.isView(value)) return cloneView(value, memory)
   // Blobs never change: the same bytes serve both.
   if (value instanceof File)
     return new File([value], value.name, { type: value.type, lastModified: value.lastModified })
   if (value instanceof Blob) return new Blob([value], { type: value.type })
   return undefined
+}
+
+function cloneBuffer(buffer: ArrayBuffer): ArrayBuffer {
+  if (!buffer.resizable) return buffer.slice(0)
+  const copy = new ArrayBuffer(buffer.byteLength, { maxByteLength: buffer.maxByteLength })
+  new Uint8Array(copy).set(new Uint8Array(buffer))
+  return copy
 }
 
 function cloneView(view: ArrayBufferView, memory: Memory): object {
@@ -80,6 +91,11 @@ function cloneSet(set: Set<unknown>, memory: Memory): Set<unknown> {
 }
 
 function cloneError(error: Error, memory: Memory): Error {
+  if (error instanceof DOMException) {
+    const copy = new DOMException(error.message, error.name)
+    memory.set(error, copy)
+    return copy
+  }
   const Constructor = errorConstructors[error.name] ?? Error
   const copy = new Constructor(error.message)
   memory.set(error, copy)
@@ -100,10 +116,13 @@ function cloneProperties(value: object, copy: object, memory: Memory): object {
 }
 
 function hasInternalState(value: object): boolean {
+  if (value === globalThis || value instanceof Symbol) return true
+  if (isPlatformObject(value) || generatorPrototypes.some((prototype) => prototype.isPrototypeOf(value))) return true
   return value instanceof Promise || value instanceof WeakMap || value instanceof WeakSet || value instanceof WeakRef
 }
 
 function structuredClone(value: unknown, options?: { readonly transfer?: readonly unknown[] }): unknown {
+  if (arguments.length === 0) throw new TypeError("Failed to execute 'structuredClone': 1 argument required.")
   if (options?.transfer !== undefined && options.transfer.length > 0) {
     throw new DOMException('structuredClone does not support transfer here.', 'NotSupportedError')
   }

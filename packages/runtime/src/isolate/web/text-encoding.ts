@@ -1,4 +1,4 @@
-/** `TextEncoder` and `TextDecoder` (WHATWG Encoding) for UTF-8, UTF-16LE and windows-1252/latin1 labels. */
+/** `TextEncoder` and `TextDecoder` (WHATWG Encoding) for UTF-8, UTF-16 and windows-1252/latin1 labels. */
 import { assertMutable, isFrozenObject } from '../frozen-state.ts'
 import { defineInterface, findBytes, toUsvString } from './interface.ts'
 
@@ -114,10 +114,11 @@ export function decodeUtf8(bytes: Uint8Array): string {
   return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
 }
 
-type Encoding = 'utf-8' | 'utf-16le' | 'windows-1252'
+type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be' | 'windows-1252'
 const labels: Readonly<Record<Encoding, string>> = {
   'utf-8': 'utf-8 utf8 unicode-1-1-utf-8 unicode11utf8 unicode20utf8 x-unicode20utf8',
   'utf-16le': 'utf-16le utf-16 ucs-2 csunicode iso-10646-ucs-2 unicode unicodefeff',
+  'utf-16be': 'utf-16be unicodefffe',
   'windows-1252':
     'windows-1252 ascii us-ascii latin1 iso-8859-1 iso8859-1 iso88591 iso_8859-1 l1 cp1252 x-cp1252 cp819 ibm819',
 }
@@ -189,7 +190,7 @@ export class TextDecoder {
     this.#isStreaming = isStream
     const out = new StringBuilder()
     if (this.#encoding === 'utf-8') decodeUtf8Into(out, bytes, this.#utf8, this.#fatal, !isStream)
-    else if (this.#encoding === 'utf-16le') this.#decodeUtf16(out, bytes, !isStream)
+    else if (this.#encoding !== 'windows-1252') this.#decodeUtf16(out, bytes, !isStream)
     else
       for (const byte of bytes) out.append(byte >= 0x80 && byte <= 0x9f ? (windows1252[byte - 0x80] as number) : byte)
     return this.#withoutBom(out.finish())
@@ -212,7 +213,8 @@ export class TextDecoder {
     for (const byte of bytes) {
       if (this.#oddByte === undefined) this.#oddByte = byte
       else {
-        this.#appendUnit(out, this.#oddByte | (byte << 8))
+        const isLittle = this.#encoding === 'utf-16le'
+        this.#appendUnit(out, isLittle ? this.#oddByte | (byte << 8) : (this.#oddByte << 8) | byte)
         this.#oddByte = undefined
       }
     }
@@ -236,7 +238,7 @@ export class TextDecoder {
   }
 
   #invalid(out: StringBuilder): void {
-    if (this.#fatal) throw new TypeError('The encoded data was not valid for encoding utf-16le')
+    if (this.#fatal) throw new TypeError(`The encoded data was not valid for encoding ${this.#encoding}`)
     out.append(0xfffd)
   }
 }

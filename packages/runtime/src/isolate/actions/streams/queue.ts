@@ -69,6 +69,13 @@ export class SizedQueue<T> {
     return (this.#items[this.#head] as { readonly value: T }).value
   }
 
+  /** Leaves less of the first item. */
+  replaceFirst(value: T, size: number): void {
+    const item = this.#items[this.#head] as { readonly size: number }
+    this.#items[this.#head] = { value, size }
+    this.#total += size - item.size
+  }
+
   clear(): void {
     this.#items.length = 0
     this.#head = 0

@@ -1,6 +1,6 @@
 /** All bytes of a stream that is a body. */
 import { concatenate } from '../../web/blob.ts'
-import { ReadableStream, ReadableStreamDefaultReader } from './readable-stream.ts'
+import { type ReadableStream, ReadableStreamDefaultReader } from './readable-stream.ts'
 
 export async function readAll(stream: ReadableStream): Promise<Uint8Array<ArrayBuffer>> {
   const reader = new ReadableStreamDefaultReader(stream)

@@ -1,9 +1,16 @@
 /* oxlint-disable typescript/no-base-to-string -- WebIDL converts whatever it is given by ToString */
 /**
- * `ReadableStream` with its readers and controller (WHATWG Streams §4). Byte streams are streams of `Uint8Array` whose
- * chunks a BYOB reader copies into the caller's buffer; `byobRequest` is always null, which the standard allows.
+ * `ReadableStream` with its readers and controller (WHATWG Streams §4). One controller serves both kinds of streams; the
+ * chunks of byte streams are `Uint8Array`, and reads may bring the buffer that is to be filled (byob.ts).
  */
-import { copyBytes, findBytes } from '../../web/interface.ts'
+import { copyBytes } from '../../web/interface.ts'
+import {
+  createByobRequest,
+  FillingView,
+  invalidateRequest,
+  type ReadableStreamBYOBRequest,
+  takeBuffer,
+} from './byob.ts'
 import {
   createSettable,
   quiet,
@@ -24,10 +31,15 @@ type Source = {
   readonly pull?: (controller: ReadableStreamDefaultController) => unknown
   readonly cancel?: (reason: unknown) => unknown
   readonly type?: unknown
+  readonly autoAllocateChunkSize?: unknown
 }
 type ReadRequest = {
+  /** What is to be filled. */
+  filling?: FillingView
+  /** The reader has brought the view: it gets it back at the end. */
+  readonly isByob?: boolean
   readonly onChunk: (chunk: unknown) => void
-  readonly onClose: () => void
+  readonly onClose: (isCancelled?: boolean) => void
   readonly onError: (error: unknown) => void
 }
 type State = 'readable' | 'closed' | 'errored'
@@ -39,6 +51,7 @@ export class ReadableState {
   state: State = 'readable'
   error: unknown
   isDisturbed = false
+  isBytes = false
   reader: { readonly closed: Settable<undefined>; readonly requests: ReadRequest[] } | undefined
   controller: ReadableStreamDefaultController | undefined
 
@@ -54,6 +67,7 @@ export class ReadableState {
     if (this.state === 'closed') return undefined
     if (this.state === 'errored') throw this.error
     this.close()
+    for (const request of this.reader?.requests.splice(0) ?? []) request.onClose(true)
     await cancelSource(this.controller as ReadableStreamDefaultController, reason)
     return undefined
   }
@@ -64,7 +78,11 @@ export class ReadableState {
     const { reader } = this
     if (reader === undefined) return
     reader.closed.resolve(undefined)
-    for (const request of reader.requests.splice(0)) request.onClose()
+    // A source that is filling a view hands it back first, by `respond(0)`.
+    for (const request of reader.requests.splice(0)) {
+      if (request.isByob === true) reader.requests.push(request)
+      else request.onClose()
+    }
   }
 
   fail(error: unknown): void {
@@ -91,7 +109,9 @@ export class ReadableStreamDefaultController {
   readonly #highWaterMark: number
   readonly #sizeOf: SizeOf
   readonly #isBytes: boolean
+  readonly #allocateBytes: number | undefined
   #source: Source
+  #byobRequest: ReadableStreamBYOBRequest | undefined
   #isStarted = false
   #isPulling = false
   #pullAgain = false
@@ -115,6 +135,8 @@ export class ReadableStreamDefaultController {
     this.#highWaterMark = options.highWaterMark
     this.#sizeOf = options.sizeOf
     this.#isBytes = options.isBytes
+    this.#allocateBytes = toAllocateBytes(source, options.isBytes)
+    stream.isBytes = options.isBytes
     stream.controller = this
     const started = source.start?.call(source, this)
     Promise.resolve(started).then(
@@ -130,31 +152,108 @@ export class ReadableStreamDefaultController {
     if (this.#stream.state === 'errored') return null
     return this.#stream.state === 'closed' ? 0 : this.#highWaterMark - this.#queue.total
   }
-  get byobRequest(): null {
-    return null
+  get byobRequest(): ReadableStreamBYOBRequest | null {
+    const filling = this.#stream.reader?.requests[0]?.filling
+    if (this.#byobRequest === undefined && filling !== undefined) {
+      this.#byobRequest = createByobRequest(filling, (byteLength) => this.#respond(filling, byteLength))
+    }
+    return this.#byobRequest ?? null
   }
 
   enqueue(chunk?: unknown): void {
     if (this.#closeRequested || this.#stream.state !== 'readable') {
       throw new TypeError('The stream is not in a state that permits enqueue')
     }
-    const value = this.#isBytes ? toByteChunk(chunk) : chunk
-    const request = this.#stream.reader?.requests.shift()
-    if (request !== undefined) request.onChunk(value)
-    else {
-      try {
-        this.#queue.add(value, this.#isBytes ? (value as Uint8Array).byteLength : this.#sizeOf(value))
-      } catch (error) {
-        this.error(error)
-        throw error
-      }
+    if (this.#isBytes) {
+      const bytes = toByteChunk(chunk)
+      this.#endByobRequest()
+      this.#queue.add(bytes, bytes.byteLength)
+      this.#serve()
+    } else {
+      const request = this.#stream.reader?.requests.shift()
+      if (request !== undefined) request.onChunk(chunk)
+      else this.#add(chunk)
     }
     this.#pull()
+  }
+
+  #add(chunk: unknown): void {
+    try {
+      this.#queue.add(chunk, this.#sizeOf(chunk))
+    } catch (error) {
+      this.error(error)
+      throw error
+    }
+  }
+
+  /** The source has put `byteLength` bytes into the view of `byobRequest`. */
+  #respond(filling: FillingView, byteLength: number): void {
+    const isClosed = this.#stream.state !== 'readable' || this.#closeRequested
+    if (isClosed !== (byteLength === 0))
+      throw new TypeError(isClosed ? 'The stream is closed: 0 bytes must be responded' : 'Bytes must be responded')
+    if (byteLength > filling.room().length) throw new RangeError('There is no room for so many bytes')
+    this.#endByobRequest()
+    if (isClosed) {
+      for (const request of this.#stream.reader?.requests.splice(0) ?? []) request.onClose()
+      return
+    }
+    filling.advance(byteLength)
+    // Its reader may have gone away.
+    if (this.#stream.reader?.requests[0]?.filling !== filling) this.#addBytes(filling.bytes())
+    else if (filling.isEnough) {
+      this.#addBytes(filling.rest())
+      this.#stream.reader.requests.shift()?.onChunk(filling.finish())
+    }
+    this.#serve()
+    this.#pull()
+  }
+
+  #addBytes(bytes: Uint8Array): void {
+    if (bytes.length > 0) this.#queue.add(bytes, bytes.length)
+  }
+
+  #endByobRequest(): void {
+    if (this.#byobRequest !== undefined) invalidateRequest(this.#byobRequest)
+    this.#byobRequest = undefined
+  }
+
+  /** Gives the bytes in the queue to reads that wait. */
+  #serve(): void {
+    const requests = this.#stream.reader?.requests
+    while (requests !== undefined && requests.length > 0 && this.#queue.length > 0) {
+      const { filling, onChunk, isByob } = requests[0] as ReadRequest
+      if (filling === undefined || isByob !== true) {
+        requests.shift()
+        onChunk(this.#queue.take())
+        continue
+      }
+      this.#fill(filling)
+      if (!filling.isEnough) return
+      requests.shift()
+      onChunk(filling.finish())
+    }
+  }
+
+  #fill(filling: FillingView): void {
+    for (let wanted = filling.wanted(this.#queue.total); wanted > 0;) {
+      const first = this.#queue.peek() as Uint8Array
+      const count = Math.min(wanted, first.length)
+      filling.room().set(first.subarray(0, count))
+      filling.advance(count)
+      wanted -= count
+      if (count === first.length) this.#queue.take()
+      else this.#queue.replaceFirst(first.subarray(count), first.length - count)
+    }
   }
 
   close(): void {
     if (this.#closeRequested || this.#stream.state !== 'readable') {
       throw new TypeError('The stream is not in a state that permits close')
+    }
+    if (this.#stream.reader?.requests[0]?.filling?.isAligned === false) {
+      const error = new TypeError('The stream ends within an element of the view that is being filled')
+      this.error(error)
+      throw error
     }
     this.#closeRequested = true
     if (this.#queue.length === 0) this.#finish()
@@ -174,11 +273,26 @@ export class ReadableStreamDefaultController {
 
   #read(request: ReadRequest): void {
     if (this.#queue.length === 0) {
+      if (this.#allocateBytes !== undefined) request.filling ??= new FillingView(new Uint8Array(this.#allocateBytes))
       this.#stream.reader?.requests.push(request)
       this.#pull()
       return
     }
-    const chunk = this.#queue.take()
+    let chunk: unknown
+    if (request.filling === undefined) chunk = this.#queue.take()
+    else {
+      this.#fill(request.filling)
+      if (!request.filling.isEnough) {
+        if (this.#closeRequested) this.error(new TypeError('The stream ends within an element of the view'))
+        if (this.#stream.state === 'errored') request.onError(this.#stream.error)
+        else {
+          this.#stream.reader?.requests.push(request)
+          this.#pull()
+        }
+        return
+      }
+      chunk = request.filling.finish()
+    }
     if (this.#closeRequested && this.#queue.length === 0) this.#finish()
     else this.#pull()
     request.onChunk(chunk)
@@ -227,7 +341,15 @@ export class ReadableStreamDefaultController {
 function toByteChunk(chunk: unknown): Uint8Array {
   if (!ArrayBuffer.isView(chunk)) throw new TypeError('Chunks of a byte stream must be views on buffers')
   if (chunk.byteLength === 0) throw new TypeError('Chunks of a byte stream must not be empty')
-  return findBytes(chunk) as Uint8Array
+  const { byteOffset, byteLength } = chunk
+  return new Uint8Array(takeBuffer(chunk), byteOffset, byteLength)
+}
+
+function toAllocateBytes({ autoAllocateChunkSize }: Source, isBytes: boolean): number | undefined {
+  if (!isBytes || autoAllocateChunkSize === undefined) return undefined
+  const bytes = Math.trunc(Number(autoAllocateChunkSize))
+  if (!(bytes > 0)) throw new TypeError('autoAllocateChunkSize must be greater than 0')
+  return bytes
 }
 
 abstract class GenericReader {
@@ -282,40 +404,34 @@ export class ReadableStreamDefaultReader extends GenericReader {
   }
 }
 
-/** Bytes that were read but did not fit wait with their stream. */
-const leftovers = new WeakMap<ReadableState, Uint8Array>()
-
 export class ReadableStreamBYOBReader extends GenericReader {
-  async read(view: ArrayBufferView): Promise<ReadResult> {
+  constructor(stream: ReadableStream) {
+    super(stream)
+    if (this.inside?.isBytes === true) return
+    this.releaseLock()
+    throw new TypeError('Only streams of bytes can be read into buffers')
+  }
+
+  async read(view: ArrayBufferView, options: { readonly min?: unknown } = {}): Promise<ReadResult> {
     if (!ArrayBuffer.isView(view)) throw new TypeError('A BYOB read needs a view on a buffer')
     if (view.byteLength === 0) throw new TypeError('A BYOB read needs a view with room in it')
+    const min = Math.trunc(Number(options.min ?? 1))
+    if (!(min > 0)) throw new TypeError('min must be greater than 0')
+    const length = view instanceof DataView ? view.byteLength : (view as Uint8Array).length
+    if (min > length) throw new RangeError('min is more than the view has room for')
     const { inside } = this
     if (inside === undefined) throw new TypeError('This reader has been released')
-    const rest = leftovers.get(inside)
-    const target = new Uint8Array(view.buffer.slice(0) as ArrayBuffer, view.byteOffset, view.byteLength)
-    const chunk =
-      rest ??
-      (await new Promise<Uint8Array | undefined>((resolve, reject) => {
-        inside.read({
-          onChunk: (value) => resolve(value as Uint8Array),
-          onClose: () => resolve(undefined),
-          onError: reject,
-        })
-      }))
-    if (chunk === undefined) return { value: sliceLike(view, target, 0), done: true }
-    const count = Math.min(chunk.length, target.length)
-    target.set(chunk.subarray(0, count))
-    if (count < chunk.length) leftovers.set(inside, chunk.subarray(count))
-    else leftovers.delete(inside)
-    return { value: sliceLike(view, target, count), done: false }
+    const filling = new FillingView(view, min)
+    return await new Promise((resolve, reject) => {
+      inside.read({
+        filling,
+        isByob: true,
+        onChunk: (value) => resolve({ value, done: false }),
+        onClose: (isCancelled) => resolve({ value: isCancelled === true ? undefined : filling.finish(), done: true }),
+        onError: reject,
+      })
+    })
   }
-}
-
-function sliceLike(view: ArrayBufferView, target: Uint8Array, byteLength: number): ArrayBufferView {
-  if (view instanceof DataView) return new DataView(target.buffer, target.byteOffset, byteLength)
-  const { constructor, BYTES_PER_ELEMENT: unit } = view as Uint8Array
-  const View = constructor as new (buffer: ArrayBufferLike, offset: number, length: number) => ArrayBufferView
-  return new View(target.buffer, target.byteOffset, Math.floor(byteLength / unit))
 }
 
 export class ReadableStream {
@@ -386,7 +502,10 @@ export class ReadableStream {
   }
 
   tee(): [ReadableStream, ReadableStream] {
-    return splitReader(new ReadableStreamDefaultReader(this), (source) => new ReadableStream(source))
+    const { isBytes } = this.#inside
+    const open = (source: Source): ReadableStream =>
+      isBytes ? new ReadableStream({ ...source, type: 'bytes' }) : new ReadableStream(source)
+    return splitReader(new ReadableStreamDefaultReader(this), open)
   }
 
   async *values(options: { readonly preventCancel?: unknown } = {}): AsyncGenerator<unknown> {

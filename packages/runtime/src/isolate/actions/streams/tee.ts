@@ -20,10 +20,14 @@ export function splitReader(
   const readOne = async (): Promise<void> => {
     try {
       const { value, done } = await reader.read()
+      // A stream of bytes keeps what it is given for itself.
+      const copy = value instanceof Uint8Array ? value.slice() : value
       controllers.forEach((controller, index) => {
         if (isCancelled[index] === true) return
-        if (done) controller.close()
-        else controller.enqueue(value)
+        if (done) {
+          controller.close()
+          controller.byobRequest?.respond(0)
+        } else controller.enqueue(index === 0 ? value : copy)
       })
       if (done) cancelled.resolve(undefined)
     } catch (error) {

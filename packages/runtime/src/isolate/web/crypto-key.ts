@@ -1,4 +1,5 @@
 /** `CryptoKey` (WebCrypto §13): its bytes are out of reach of user code unless it may be exported. */
+import { keep } from '../kept-values.ts'
 
 export type KeyType = 'secret' | 'private' | 'public'
 export type KeyAlgorithm = {
@@ -32,6 +33,8 @@ export class CryptoKey {
 
   constructor(permission: unknown, parts?: KeyParts) {
     if (permission !== token || parts === undefined) throw new TypeError('Illegal constructor')
+    keep(parts.algorithm)
+    keep(parts.algorithm.hash)
     this.#parts = parts
   }
 

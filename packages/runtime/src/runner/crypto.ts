@@ -1,5 +1,5 @@
 /**
- * The mathematics behind `crypto.subtle` in actions, done synchronously by this process: OpenSSL under the same walls as
+ * The mathematics behind `crypto.subtle`, done synchronously by this process: OpenSSL under the same walls as
  * everything else. The isolate has checked names, usages and types; keys travel as their bytes (`raw`, PKCS #8, SPKI).
  */
 import {

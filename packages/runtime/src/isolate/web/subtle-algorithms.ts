@@ -1,12 +1,13 @@
 /* oxlint-disable typescript/no-base-to-string -- WebIDL converts whatever it is given by ToString */
 /** Names, parameters and rules of the algorithms of `crypto.subtle`, and the way to the runner that computes. */
-import { DOMException } from '../web/dom-exception.ts'
-import { btoa } from '../web/base64.ts'
-import { copyBytes } from '../web/interface.ts'
-import { decodeUtf8 } from '../web/text-encoding.ts'
+import { DOMException } from './dom-exception.ts'
+import { btoa } from './base64.ts'
+import { copyBytes } from './interface.ts'
+import { decodeUtf8 } from './text-encoding.ts'
 import { bytesToText, textToBytes } from '../byte-text.ts'
+import { askAtOnce } from '../compute.ts'
+import { endFunction, notAllowedError, state } from '../execution-state.ts'
 import { CryptoKey, type KeyType } from './crypto-key.ts'
-import { askAtOnce } from './operations.ts'
 
 export type Dictionary = Readonly<Record<string, unknown>>
 export type Algorithm = Dictionary & { readonly name: string }
@@ -105,10 +106,26 @@ export function computeJson(operation: string, args: object, error?: string): Di
   return JSON.parse(decodeUtf8(compute(operation, args, noBytes, error))) as Dictionary
 }
 
+/** Ends the function, whatever it does with the error. */
 export function notImplemented(what: string): Error {
-  return new Error(
-    `Not implemented: ${what} for crypto.subtle. Consider calling an action defined in Node.js instead (https://docs.convex.dev/functions/actions).`,
+  return endFunction(
+    new Error(
+      `Not implemented: ${what} for crypto.subtle. Consider calling an action defined in Node.js instead (https://docs.convex.dev/functions/actions).`,
+    ),
   )
+}
+
+/** Results that differ every time belong to actions. */
+export function assertRandomnessAllowed(): void {
+  if (state.phase === 'import' || state.phase === 'idle')
+    throw new Error('Cannot use cryptographic randomness at import time')
+  if (state.phase !== 'action') throw notAllowedError('cryptographic randomness')
+}
+
+/** Whether using a private or public key of the algorithm takes random bits. */
+export function isRandomized(name: string, operation: string): boolean {
+  if (operation === 'sign') return name === 'ECDSA' || ruleOf(name).family === 'rsa'
+  return operation === 'encrypt' && name === 'RSA-OAEP'
 }
 
 /** The algorithm's own parameters and the key's, in the form that the runner takes. */

@@ -1,17 +1,19 @@
 /**
  * `crypto.subtle` (W3C WebCrypto): checks what is asked and of which key; the runner does the mathematics
- * (`actions/runner/crypto.ts`), at once. Wrapping and AES-KW are missing, as in the official runtime.
+ * (`runner/crypto.ts`), at once. Wrapping and AES-KW are missing, as in the official runtime.
  */
-import { copyBytes } from '../web/interface.ts'
+import { copyBytes } from './interface.ts'
 import { CryptoKey, keyBytes, type KeyType } from './crypto-key.ts'
 import {
   type Algorithm,
   base64,
   base64Of,
+  assertRandomnessAllowed,
   blockBits,
   checkUse,
   compute,
   fail,
+  isRandomized,
   notImplemented,
   parameters,
   ruleOf,
@@ -69,6 +71,7 @@ const transform =
   async (algorithm, key, data) => {
     const given = toDictionary(algorithm)
     const used = checkUse(given, key, operation, type)
+    if (isRandomized(given.name, operation)) assertRandomnessAllowed()
     const args = { algorithm: parameters(given, used), key: base64(keyBytes(used)) }
     return compute(operation, args, copyBytes(data, 'The data')).buffer
   }
@@ -110,6 +113,7 @@ export const subtleMethods = {
     const given = toDictionary(algorithm)
     const { family } = ruleOf(given.name)
     if (family === 'derivation') fail('NotSupportedError', 'Unrecognized algorithm name')
+    assertRandomnessAllowed()
     return (family === 'hmac' || family === 'aes' ? generateSecret : generatePair)(given, extractable, usages)
   },
   deriveBits: async (algorithm: unknown, key: unknown, length?: unknown): Promise<ArrayBuffer> => {

@@ -1,7 +1,7 @@
 /** Making, importing and exporting keys of `crypto.subtle`. */
 import { fillRandom } from '../random.ts'
-import { atob } from '../web/base64.ts'
-import { copyBytes } from '../web/interface.ts'
+import { atob } from './base64.ts'
+import { copyBytes } from './interface.ts'
 import { textToBytes } from '../byte-text.ts'
 import { createKey, type CryptoKey, type KeyAlgorithm, keyBytes, type KeyType } from './crypto-key.ts'
 import {
