@@ -55,12 +55,12 @@ describe('an app with components', () => {
 
   it('has every component of the tree mounted, and its own functions work', async () => {
     const { url } = subject
-    expect(await listStates(subject)).toEqual([
-      ['', 'active'],
-      ['counter', 'active'],
-      ['counter2', 'active'],
-      ['greeter', 'active'],
-      ['greeter/tally', 'active'],
+    expect(await listComponents(subject)).toMatchObject([
+      { path: '', state: 'active', id: null, httpPrefix: null },
+      { path: 'counter', state: 'active', name: 'counter', httpPrefix: null },
+      { path: 'counter2', state: 'active' },
+      { path: 'greeter', state: 'active', httpPrefix: '/greet/' },
+      { path: 'greeter/tally', state: 'active', name: 'tally', httpPrefix: null },
     ])
     await mutation(url, 'notes:add', { text: 'one' })
     expect(await query(url, 'notes:list')).toEqual(['one'])

@@ -4,7 +4,7 @@ import { bytesToHex, type Clock, PlatformError, systemRandom } from '@concave/ba
 import type { Transaction } from '@concave/database'
 import {
   type AnalyzedModule,
-  type Analyzer,
+  type Analyze,
   type AnalyzeOutcome,
   type CodeBundle,
   type EnvBundle,
@@ -105,7 +105,7 @@ const noRequirements: NodeRequirements = { nodeVersion: undefined, packages: [] 
 
 /** What a push is evaluated with. */
 export type Evaluation = {
-  readonly analyzer: Analyzer
+  readonly analyze: Analyze
   readonly nodeAnalyzer: NodeAnalyzer
   readonly env: EnvBundle
   readonly clock: Clock
@@ -162,7 +162,7 @@ async function evaluateDefinition(
     importSeed,
     importTimeMs,
   })
-  const outcome = await deps.analyzer.analyze({
+  const outcome = await deps.analyze({
     code: bundleOf('isolate'),
     env: deps.env,
     schema: pushed.schema === null ? undefined : toModuleSource(pushed.schema),
