@@ -81,6 +81,17 @@ describe('an app with components', () => {
     expect(await app.read('convex/greeter/_generated/server.ts')).toContain('GREETING: string')
   })
 
+  it('has code generated for a component by itself, with nothing mounted', async () => {
+    const { app, cli } = subject
+    const before = await listComponents(subject)
+    const files = ['greeter/convex.config.ts', 'greeter/lib/words.ts', 'counter/convex.config.ts', 'counter/schema.ts']
+    for (const file of files) await app.write({ [`parts/${file}`]: await app.read(`convex/${file}`) })
+    await cli.succeed('codegen', '--component-dir', 'parts/greeter', '--typecheck', 'disable')
+    expect(await app.read('parts/greeter/_generated/component.ts')).toMatch(/lib: \{\s+words: \{\s+greet:/)
+    expect(await listComponents(subject)).toEqual(before)
+    await app.remove('parts')
+  })
+
   it('shows tables and functions of each component by themselves', async () => {
     const { cli } = subject
     expect((await cli.succeed('data', '--component', 'counter')).stdout.trim()).toBe('counters')

@@ -78,7 +78,8 @@ export async function evaluatePush(
   readDeclarations(app.definition.envVars ?? [])
   const definitions = new Map([['', app], ...components])
   const tree = buildComponentTree(definitions)
-  checkComponentTree(tree, definitions)
+  // A component that code is generated for stands alone: nobody gives it what it needs, and nothing goes live.
+  if (!request.forCodegen) checkComponentTree(tree, definitions)
   return { ...app, env: deps.env, authProviders: parseAuthConfig(outcome.authConfigText), definitions, tree }
 }
 
