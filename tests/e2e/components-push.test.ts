@@ -113,6 +113,29 @@ describe('an app with components', () => {
     expect(`${refused.stdout}${refused.stderr}`).toContain('There is no component "nobody" in this deployment.')
   })
 
+  it('tells shapes and deletes tables by component', async () => {
+    const { url, deployKey: key } = subject
+    const counter = (await listComponents(subject)).find(({ path }) => path === 'counter')
+    const shapes = async (query: string): Promise<unknown> => {
+      const response = await fetch(`${url}/api/shapes2${query}`, { headers: { authorization: `Convex ${key}` } })
+      return await response.json()
+    }
+    expect(await shapes('')).toEqual({ notes: { type: 'Unknown' } })
+    expect(await shapes(`?component=${counter?.id}`)).toEqual({ counters: { type: 'Never' } })
+    expect(await shapes('?component=nobody')).toMatchObject({ code: 'ComponentNotFound' })
+    const remove = async (body: object): Promise<unknown> => await post(url, '/api/delete_tables', body, { key })
+    expect(await remove({ tableNames: ['notes'], componentId: counter?.id })).toMatchObject({
+      status: 400,
+      body: { message: 'Table "notes" not found' },
+    })
+    expect(await remove({ tableNames: ['counters'], componentId: counter?.id })).toMatchObject({
+      status: 400,
+      body: { message: 'Failed to delete table "counters" because it appears in the schema' },
+    })
+    const anonymous = await post(url, '/api/delete_component', { componentId: counter?.id })
+    expect(anonymous.status).toBe(401)
+  })
+
   it('keeps the cron jobs of a component with the component', async () => {
     const names = async (componentId: string | null): Promise<readonly unknown[]> => {
       const jobs = await callAsAdmin(subject, '_system/frontend/listCronJobs', { componentId })

@@ -48,7 +48,6 @@ function pushOf(sketches: Readonly<Record<string, Sketch>>): Push {
           httpMounts: {},
         },
         schemaText: nameType === undefined ? undefined : schemaText(nameType),
-        requirements: { nodeVersion: undefined, packages: [] },
       }
       return [path, evaluated] as const
     }),
