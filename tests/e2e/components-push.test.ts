@@ -55,12 +55,12 @@ describe('an app with components', () => {
 
   it('has every component of the tree mounted, and its own functions work', async () => {
     const { url } = subject
-    expect(await listStates(subject)).toEqual([
-      ['', 'active'],
-      ['counter', 'active'],
-      ['counter2', 'active'],
-      ['greeter', 'active'],
-      ['greeter/tally', 'active'],
+    expect(await listComponents(subject)).toMatchObject([
+      { path: '', state: 'active', id: null, httpPrefix: null },
+      { path: 'counter', state: 'active', name: 'counter', httpPrefix: null },
+      { path: 'counter2', state: 'active' },
+      { path: 'greeter', state: 'active', httpPrefix: '/greet/' },
+      { path: 'greeter/tally', state: 'active', name: 'tally', httpPrefix: null },
     ])
     await mutation(url, 'notes:add', { text: 'one' })
     expect(await query(url, 'notes:list')).toEqual(['one'])
@@ -79,6 +79,17 @@ describe('an app with components', () => {
     expect(counter).not.toContain('reset')
     expect(await app.read('convex/greeter/_generated/component.ts')).toMatch(/lib: \{\s+words: \{\s+greet:/)
     expect(await app.read('convex/greeter/_generated/server.ts')).toContain('GREETING: string')
+  })
+
+  it('has code generated for a component by itself, with nothing mounted', async () => {
+    const { app, cli } = subject
+    const before = await listComponents(subject)
+    const files = ['greeter/convex.config.ts', 'greeter/lib/words.ts', 'counter/convex.config.ts', 'counter/schema.ts']
+    for (const file of files) await app.write({ [`parts/${file}`]: await app.read(`convex/${file}`) })
+    await cli.succeed('codegen', '--component-dir', 'parts/greeter', '--typecheck', 'disable')
+    expect(await app.read('parts/greeter/_generated/component.ts')).toMatch(/lib: \{\s+words: \{\s+greet:/)
+    expect(await listComponents(subject)).toEqual(before)
+    await app.remove('parts')
   })
 
   it('shows tables and functions of each component by themselves', async () => {
@@ -100,6 +111,29 @@ describe('an app with components', () => {
     const refused = await cli.run('data', '--component', 'nobody')
     expect(refused.exitCode).toBe(1)
     expect(`${refused.stdout}${refused.stderr}`).toContain('There is no component "nobody" in this deployment.')
+  })
+
+  it('tells shapes and deletes tables by component', async () => {
+    const { url, deployKey: key } = subject
+    const counter = (await listComponents(subject)).find(({ path }) => path === 'counter')
+    const shapes = async (query: string): Promise<unknown> => {
+      const response = await fetch(`${url}/api/shapes2${query}`, { headers: { authorization: `Convex ${key}` } })
+      return await response.json()
+    }
+    expect(await shapes('')).toEqual({ notes: { type: 'Unknown' } })
+    expect(await shapes(`?component=${counter?.id}`)).toEqual({ counters: { type: 'Never' } })
+    expect(await shapes('?component=nobody')).toMatchObject({ code: 'ComponentNotFound' })
+    const remove = async (body: object): Promise<unknown> => await post(url, '/api/delete_tables', body, { key })
+    expect(await remove({ tableNames: ['notes'], componentId: counter?.id })).toMatchObject({
+      status: 400,
+      body: { message: 'Table "notes" not found' },
+    })
+    expect(await remove({ tableNames: ['counters'], componentId: counter?.id })).toMatchObject({
+      status: 400,
+      body: { message: 'Failed to delete table "counters" because it appears in the schema' },
+    })
+    const anonymous = await post(url, '/api/delete_component', { componentId: counter?.id })
+    expect(anonymous.status).toBe(401)
   })
 
   it('keeps the cron jobs of a component with the component', async () => {

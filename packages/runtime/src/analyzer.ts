@@ -60,6 +60,8 @@ export type AnalyzeOutcome = {
   readonly authConfigText: string | undefined
 }
 
+export type Analyze = (request: AnalyzeRequest) => Promise<AnalyzeOutcome>
+
 const authConfigPath = 'auth.config.js'
 const checkIntervalMs = 200
 const maxFailureLogLines = 100
@@ -87,21 +89,30 @@ export class Analyzer {
   }
 
   async analyze(request: AnalyzeRequest): Promise<AnalyzeOutcome> {
+    return await this.session((analyze) => analyze(request))
+  }
+
+  /** Several analyses, one after another, in one runner. The first that fails is the last. */
+  async session<T>(run: (analyze: Analyze) => Promise<T>): Promise<T> {
     const runner = await this.#pool.take()
     try {
-      const definitionText = await this.#evaluateDefinition(runner, request)
-      const schemaText = await this.#evaluateSchema(runner, request)
-      const authConfigText = request.isComponent === true ? undefined : await this.#evaluateAuthConfig(runner, request)
-      const modules = new Map<string, AnalyzedModule>()
-      const env = request.isComponent === true ? noEnv : request.env
-      for (const path of request.code.modules.keys()) {
-        if (path.startsWith('_deps/') || path === authConfigPath) continue
-        modules.set(path, await this.#analyzeModule(runner, { ...request, env }, path))
-      }
-      return { modules, schemaText, definitionText, authConfigText }
+      return await run((request) => this.#analyze(runner, request))
     } finally {
       await runner.close()
     }
+  }
+
+  async #analyze(runner: RunnerProcess, request: AnalyzeRequest): Promise<AnalyzeOutcome> {
+    const definitionText = await this.#evaluateDefinition(runner, request)
+    const schemaText = await this.#evaluateSchema(runner, request)
+    const authConfigText = request.isComponent === true ? undefined : await this.#evaluateAuthConfig(runner, request)
+    const modules = new Map<string, AnalyzedModule>()
+    const env = request.isComponent === true ? noEnv : request.env
+    for (const path of request.code.modules.keys()) {
+      if (path.startsWith('_deps/') || path === authConfigPath) continue
+      modules.set(path, await this.#analyzeModule(runner, { ...request, env }, path))
+    }
+    return { modules, schemaText, definitionText, authConfigText }
   }
 
   /** The JSON text of `auth.config` alone, for code that was analyzed before. Undefined when it has none. */

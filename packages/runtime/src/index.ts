@@ -13,6 +13,7 @@ export {
   Analyzer,
   type AnalyzedFunction,
   type AnalyzedModule,
+  type Analyze,
   type AnalyzeOutcome,
   type AnalyzeRequest,
 } from './analyzer.ts'

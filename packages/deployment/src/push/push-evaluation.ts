@@ -4,7 +4,7 @@ import { bytesToHex, type Clock, PlatformError, systemRandom } from '@concave/ba
 import type { Transaction } from '@concave/database'
 import {
   type AnalyzedModule,
-  type Analyzer,
+  type Analyze,
   type AnalyzeOutcome,
   type CodeBundle,
   type EnvBundle,
@@ -78,7 +78,8 @@ export async function evaluatePush(
   readDeclarations(app.definition.envVars ?? [])
   const definitions = new Map([['', app], ...components])
   const tree = buildComponentTree(definitions)
-  checkComponentTree(tree, definitions)
+  // A component that code is generated for stands alone: nobody gives it what it needs, and nothing goes live.
+  if (!request.forCodegen) checkComponentTree(tree, definitions)
   return { ...app, env: deps.env, authProviders: parseAuthConfig(outcome.authConfigText), definitions, tree }
 }
 
@@ -105,7 +106,7 @@ const noRequirements: NodeRequirements = { nodeVersion: undefined, packages: [] 
 
 /** What a push is evaluated with. */
 export type Evaluation = {
-  readonly analyzer: Analyzer
+  readonly analyze: Analyze
   readonly nodeAnalyzer: NodeAnalyzer
   readonly env: EnvBundle
   readonly clock: Clock
@@ -162,7 +163,7 @@ async function evaluateDefinition(
     importSeed,
     importTimeMs,
   })
-  const outcome = await deps.analyzer.analyze({
+  const outcome = await deps.analyze({
     code: bundleOf('isolate'),
     env: deps.env,
     schema: pushed.schema === null ? undefined : toModuleSource(pushed.schema),

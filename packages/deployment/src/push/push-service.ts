@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { BadRequest, type Clock, PlatformError } from '@concave/base'
 import type { Database, Transaction } from '@concave/database'
-import type { Analyzer, EnvBundle, NodeAnalyzer, NodeRequirements } from '@concave/runtime'
+import type { Analyze, Analyzer, EnvBundle, NodeAnalyzer, NodeRequirements } from '@concave/runtime'
 import { replaceAuthProviders } from '../auth/auth-configuration.ts'
 import type { CodeRegistry } from '../functions/code-registry.ts'
 import { deploymentLimits } from '../limits.ts'
@@ -89,7 +89,9 @@ export class PushService {
     return await prefixed(async () => {
       refuseUnsupported(request)
       const env = await this.#registry.environment(this.#database.begin('query'))
-      const schemas = await evaluatePushedSchemas(request, this.#evaluation(env))
+      const schemas = await this.#analyzer.session((analyze) =>
+        evaluatePushedSchemas(request, this.#evaluation(env, analyze)),
+      )
       return await foretellSchemas(this.#database, schemas)
     })
   }
@@ -140,13 +142,15 @@ export class PushService {
     refuseUnsupported(request)
     const tx = this.#database.begin('query')
     const env = await this.#registry.environment(tx)
-    const evaluated = await evaluatePush(request, { ...this.#evaluation(env), tx })
+    const evaluated = await this.#analyzer.session((analyze) =>
+      evaluatePush(request, { ...this.#evaluation(env, analyze), tx }),
+    )
     checkRequiredVariables(evaluated)
     return evaluated
   }
 
-  #evaluation(env: EnvBundle): Evaluation {
-    return { analyzer: this.#analyzer, nodeAnalyzer: this.#nodeAnalyzer, env, clock: this.#clock }
+  #evaluation(env: EnvBundle, analyze: Analyze): Evaluation {
+    return { analyze, nodeAnalyzer: this.#nodeAnalyzer, env, clock: this.#clock }
   }
 
   get #schemaDependencies(): { readonly database: Database; readonly clock: Clock } {

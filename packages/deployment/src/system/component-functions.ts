@@ -3,19 +3,35 @@ import type { Transaction } from '@concave/database'
 import type { Value } from '@concave/values'
 import { z } from 'zod'
 import { listMounted } from '../components/component-rows.ts'
+import type { LoadedComponent } from '../components/loaded-app.ts'
+import type { CodeRegistry } from '../functions/code-registry.ts'
 import { FunctionError } from '../functions/function-error.ts'
 import { define, object, type SystemFunction } from './system-function.ts'
 
-export function componentFunctions(): readonly (readonly [name: string, run: SystemFunction])[] {
-  return [['_system/frontend/components:list', define(z.looseObject({}), listComponents)]]
+export function componentFunctions(registry: CodeRegistry): readonly (readonly [name: string, run: SystemFunction])[] {
+  return [['_system/frontend/components:list', define(z.looseObject({}), (tx) => listComponents(tx, registry))]]
 }
 
-async function listComponents(tx: Transaction): Promise<Value> {
-  const root = object({ id: null, name: null, path: '', args: object({}), state: 'active', httpPrefix: null })
+async function listComponents(tx: Transaction, registry: CodeRegistry): Promise<Value> {
+  const app = await registry.load(tx)
+  const root = object({
+    id: null,
+    name: null,
+    path: '',
+    args: object({}),
+    state: 'active',
+    httpPrefix: app.root.definition.httpPrefix ?? null,
+  })
   const mounted = (await listMounted(tx)).map(({ _id, name, path, state }) =>
-    object({ id: _id, name, path, args: object({}), state, httpPrefix: null }),
+    object({ id: _id, name, path, args: object({}), state, httpPrefix: prefixOf(app.findById(_id)) }),
   )
   return [root, ...mounted]
+}
+
+/** Path below the site that its HTTP actions answer; null if it has none, or is not mounted. */
+function prefixOf(component: LoadedComponent | undefined): string | null {
+  const path = component?.mountPath
+  return path === undefined ? null : `${path}/`
 }
 
 const componentArgs = z.looseObject({ componentId: z.string().nullish() })

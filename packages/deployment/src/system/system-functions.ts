@@ -46,7 +46,7 @@ export class SystemFunctions {
     this.#functions = new Map<string, SystemFunction>([
       ...fileQueries(files),
       ...listScheduleFunctions(),
-      ...componentFunctions(),
+      ...componentFunctions(registry),
       ['_system/cli/tables', define(tablesArgs, listTables)],
       ['_system/cli/tableData', define(tableDataArgs, readTableData)],
       [
