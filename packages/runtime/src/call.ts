@@ -8,6 +8,7 @@ import {
   decodeRunLogs,
   encodeInvoke,
   frameKinds,
+  isLarge,
   type Ahead,
   type Frame,
   type NestedHeader,
@@ -49,6 +50,7 @@ export class Call {
   readonly #time: UserTime
   readonly #clock: Clock
   #systemTimeMs = 0
+  /** Since when the runner waits for us, or we for a large frame to come across. */
   #hostCallStartedMs: number | undefined
   #hostWasCalled = false
   readonly #ahead: Ahead
@@ -159,6 +161,10 @@ export class Call {
       this.#early.push(frame)
       return
     }
+    if (frame.kind === frameKinds.received) {
+      this.#resume()
+      return
+    }
     if (isSentAhead(frame)) {
       this.#hostWasCalled = true
       this.#unconfirmed = this.#confirm(frame, this.#unconfirmed)
@@ -166,7 +172,8 @@ export class Call {
     }
     // From here the runner waits for us, or has ended.
     this.#time.pause()
-    this.#hostCallStartedMs = this.#clock.monotonicMs()
+    this.#hostCallStartedMs ??= this.#clock.monotonicMs()
+    if (frame.kind === frameKinds.transferring) return
     if (this.#unconfirmed === undefined) this.#handle(frame)
     else void this.#unconfirmed.then(() => this.#handle(frame))
   }
@@ -262,12 +269,16 @@ export class Call {
     texts: readonly string[],
   ): void {
     if (this.#isOver) return
-    if (this.#hostCallStartedMs !== undefined) {
-      this.#systemTimeMs += this.#clock.monotonicMs() - this.#hostCallStartedMs
-      this.#hostCallStartedMs = undefined
-    }
-    this.#time.resume()
+    // A large one is acknowledged.
+    if (!isLarge(texts)) this.#resume()
     this.#runner.send(kind, texts)
+  }
+
+  #resume(): void {
+    if (this.#hostCallStartedMs === undefined) return
+    this.#systemTimeMs += this.#clock.monotonicMs() - this.#hostCallStartedMs
+    this.#hostCallStartedMs = undefined
+    this.#time.resume()
   }
 
   #replyError(error: unknown): void {
@@ -343,7 +354,11 @@ export class Call {
 
 /** Whether the runner waits for an answer. */
 function isQuestion(frame: Frame): boolean {
-  return frame.kind !== frameKinds.done && !isSentAhead(frame)
+  return frame.kind !== frameKinds.done && !isAnnouncement(frame) && !isSentAhead(frame)
+}
+
+function isAnnouncement({ kind }: Frame): boolean {
+  return kind === frameKinds.transferring || kind === frameKinds.received
 }
 
 /**

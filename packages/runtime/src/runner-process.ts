@@ -138,10 +138,13 @@ export class RunnerProcess {
     this.#ensure(this.#loadedEnv, version, frameKinds.loadEnv, frameKinds.dropEnv, () => [version, variablesJson()])
   }
 
-  /** Processor time used so far by all threads, undefined where the system does not tell. */
+  /**
+   * Processor time used so far by the thread that runs user code, undefined where the system does not tell. What V8 does
+   * beside it, like compiling and collecting garbage, is not counted.
+   */
   cpuTimeMs(): number | undefined {
     try {
-      return parseCpuTimeMs(readFileSync(`/proc/${this.pid}/stat`, 'latin1'))
+      return parseCpuTimeMs(readFileSync(`/proc/${this.pid}/task/${this.pid}/stat`, 'latin1'))
     } catch {
       return undefined
     }

@@ -39,7 +39,7 @@ test('is patient with a machine that gives no processor, up to a cap', () => {
   time.resume()
   advance(200)
   expect(time.isUsedUp()).toBe(false)
-  advance(2_000)
+  advance(3_000)
   expect(time.isUsedUp()).toBe(false)
   advance(800)
   expect(time.isUsedUp()).toBe(true)

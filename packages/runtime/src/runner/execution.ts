@@ -5,6 +5,7 @@ import {
   encodeNotes,
   encodeRunLogs,
   frameKinds,
+  isLarge,
   type CallLogs,
   type EndHeader,
   type Frame,
@@ -99,7 +100,7 @@ export class Execution {
     this.#noteLogs(end.logs)
     const logLines = mergeByTime(end.logs.logLines, this.#nestedLogs)
     const observed = { time: this.#observedTime, env: [...this.#observedEnv] }
-    this.#channel.send(frameKinds.done, [
+    this.#send(frameKinds.done, [
       this.#takeNotes(),
       encodeEnd(this.#fatal ?? end.header),
       end.resultText,
@@ -175,7 +176,7 @@ export class Execution {
         if (op === '1.0/get') return this.#answerGet(depth, argsJson)
         if (udfType === 'mutation' && !readOps.has(op)) return this.#answerWrite(depth, op, argsJson)
         this.#request(frameKinds.syscall, [op, argsJson])
-        return this.#answerText(depth, this.#channel.readReply())
+        return this.#answerText(depth, this.#readReply())
       }
     }
   }
@@ -187,7 +188,7 @@ export class Execution {
       return `0${expected}`
     }
     this.#request(frameKinds.syscall, ['1.0/get', argsJson])
-    const reply = this.#channel.readReply()
+    const reply = this.#readReply()
     if (reply.kind === frameKinds.replyOk && this.#isMutation) {
       this.#memory.rememberDocument(argsJson, reply.texts[0] as string)
     }
@@ -203,7 +204,7 @@ export class Execution {
     }
     this.#request(frameKinds.syscall, [op, argsJson])
     this.#cursors.dropPrefetched()
-    return this.#answerText(depth, this.#channel.readReply())
+    return this.#answerText(depth, this.#readReply())
   }
 
   /** What was sent ahead and turns out wrong makes the whole call run again (see `Call`). */
@@ -244,7 +245,7 @@ export class Execution {
 
   #answerNested(depth: number, udfType: 'query' | 'mutation', argsJson: string): string {
     this.#request(frameKinds.beginNested, [argsJson])
-    const begun = this.#channel.readReply()
+    const begun = this.#readReply()
     if (begun.kind !== frameKinds.replyOk) return this.#answerText(depth, begun)
     const header = JSON.parse(begun.texts[0] as string) as NestedHeader
     if (udfType === 'mutation' && header.udfType === 'mutation') this.#cursors.dropPrefetched()
@@ -260,7 +261,7 @@ export class Execution {
     this.#noteLogs(end.logs)
     for (const line of end.logs.logLines) this.#nestedLogs.push({ ...line, udfPath: line.udfPath ?? header.udfPath })
     this.#request(frameKinds.endNested, [encodeEnd(end.header), end.resultText])
-    return this.#answerText(depth, this.#channel.readReply())
+    return this.#answerText(depth, this.#readReply())
   }
 
   #graphVersions(): { readonly codeVersion: string; readonly envVersion: string } {
@@ -289,7 +290,7 @@ export class Execution {
       return expected
     }
     this.#request(frameKinds.nextPage, query === undefined ? [String(queryId)] : [String(queryId), query])
-    const reply = this.#channel.readReply()
+    const reply = this.#readReply()
     if (reply.kind !== frameKinds.replyOk) throw new Refused(reply)
     const page = { done: reply.texts[0] === '1', rows: reply.texts.slice(1) }
     if (query !== undefined && this.#isMutation) this.#memory.rememberPage(query, page)
@@ -298,7 +299,18 @@ export class Execution {
 
   #request(kind: FrameKind, texts: readonly string[]): void {
     this.#framesHeld = 0
-    this.#channel.send(kind, [this.#takeNotes(), ...texts])
+    this.#send(kind, [this.#takeNotes(), ...texts])
+  }
+
+  #send(kind: FrameKind, texts: readonly string[]): void {
+    if (isLarge(texts)) this.#channel.send(frameKinds.transferring, [])
+    this.#channel.send(kind, texts)
+  }
+
+  #readReply(): Frame {
+    const reply = this.#channel.readReply()
+    if (isLarge(reply.texts)) this.#channel.send(frameKinds.received, [])
+    return reply
   }
 
   #takeNotes(): string {
