@@ -181,7 +181,7 @@ describe(`kill -9 at random moments (seed ${seed})`, () => {
 async function readCronPhases(): Promise<ReadonlyMap<string, number>> {
   const body = { path: '_system/frontend/listCronJobRuns', args: {}, format: 'convex_encoded_json' }
   const { value } = (await post(app.url, '/api/query', body, { key: app.deployKey })).body
-  const runs = jsonToConvex(value as JSONValue) as readonly { readonly name: string; readonly ts: bigint }[]
+  const runs = jsonToConvex(value as JSONValue) as unknown as readonly { readonly name: string; readonly ts: bigint }[]
   return new Map(runs.map(({ name, ts }) => [name, Number(ts / 1_000_000n) % cronIntervalMs]))
 }
 

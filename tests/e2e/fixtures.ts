@@ -3,7 +3,17 @@ import { repositoryRoot } from '@concave/testing'
 
 /** Apps that tests push: folders of `tests/fixtures`, or of `examples`. */
 export function fixtureFolder(
-  name: 'shop' | 'stateful' | 'hostile' | 'auth' | 'files' | 'actions' | 'clockwork' | 'search',
+  name:
+    | 'shop'
+    | 'stateful'
+    | 'hostile'
+    | 'misbehaving'
+    | 'auth'
+    | 'files'
+    | 'durable'
+    | 'actions'
+    | 'clockwork'
+    | 'search',
 ): string {
   return join(repositoryRoot, 'tests/fixtures', name)
 }

@@ -171,7 +171,7 @@ export class Analyzer {
     const header: AnalyzeHeader = { codeVersion: code.version, envVersion: env.version, modulePath, inspections }
     const time = new UserTime({
       clock: this.#clock,
-      cpuTimeMs: () => runner.cpuTimeMs(),
+      readCpuTime: () => runner.readCpuTime(),
       limitMs: runtimeLimits.analysisTimeMs,
     })
     const deferred = createDeferred<AnalyzedHeader>()

@@ -80,7 +80,7 @@ export class Call {
     this.#ahead = options.ahead
     this.#deferred = createDeferred<CallEnd>()
     this.end = this.#deferred.promise
-    this.#time = new UserTime({ clock: options.clock, cpuTimeMs: () => runner.cpuTimeMs() })
+    this.#time = new UserTime({ clock: options.clock, readCpuTime: () => runner.readCpuTime() })
     loadVersions(runner, request)
     const invoke = encodeInvoke({
       codeVersion: request.code.version,

@@ -3,7 +3,7 @@ export const runtimeLimits = {
   /** User code of one query or mutation; host calls excluded. */
   userTimeMs: 1_000,
   /** Wall time of user code at which a call is ended even if a starved machine gave it no processor. */
-  userWallCapMs: 4_000,
+  userWallCapMs: 8_000,
   /** Host calls of one query or mutation. */
   systemTimeMs: 15_000,
   /** User code of one module while a push is analyzed. */
