@@ -138,7 +138,12 @@ export class ActionCall {
     }
   }
 
-  /** The process is gone. `crashed`: by itself, as when memory is gone. */
+  /** The process had to be killed because a turn of this action took longer than `limitMs`. */
+  overran(limitMs: number): void {
+    this.#settle(developerLimit(timeoutText(limitMs)))
+  }
+
+  /** The process is gone. `crashed`: by itself, as when memory is gone, while it worked on this action. */
   lost(crashed: boolean, description: string): void {
     if (crashed) this.#settle(developerLimit(outOfMemoryMessage))
     else this.fail(new Internal(`A runner of actions was lost: ${description}`))
