@@ -26,6 +26,8 @@ export const files = {
   surviveNestedFailure: mutation('surviveNestedFailure'),
   storeThenDelete: mutation('storeThenDelete'),
   storeWithin: mutation('storeWithin'),
+  storeBytes: mutation('storeBytes'),
+  readSize: mutation('readSize'),
 }
 
 export type Content = string | Uint8Array<ArrayBuffer> | ReadableStream

@@ -452,6 +452,31 @@ describe('a mutation that stores', () => {
     )
     await client.mutation(files.storeWithin, { text: '12345', fileWriteBytes: 10, filesWritten: 2, filesRead: 2 })
   })
+
+  const maxBytes = 16 * 1024 * 1024
+  // Several in a row: a runner must not keep what it has passed on.
+  it('holds files of up to 16 MiB, each time', async () => {
+    const content = Buffer.alloc(maxBytes, 7)
+    for (let count = 0; count < 3; count += 1) {
+      const id = (await client.mutation(files.storeBytes, { sizeBytes: maxBytes })) as string
+      expect(await client.query(files.document, { id })).toMatchObject({
+        size: maxBytes,
+        sha256: sha256(content, 'base64'),
+      })
+      expect(await client.mutation(files.readSize, { id })).toBe(maxBytes)
+      await client.mutation(files.remove, { id })
+    }
+  })
+
+  it('is told when a file is larger', async () => {
+    await expect(client.mutation(files.storeBytes, { sizeBytes: maxBytes + 1 })).rejects.toThrow(
+      `Too many bytes of files written in a single function execution (limit: ${maxBytes} bytes)`,
+    )
+    const { body } = await upload((await client.mutation(files.uploadUrl, {})) as string, Buffer.alloc(maxBytes + 1))
+    await expect(client.mutation(files.readSize, { id: body.storageId as string })).rejects.toThrow(
+      `Too many bytes of files read in a single function execution (limit: ${maxBytes} bytes)`,
+    )
+  })
 })
 
 describe('the dashboard’s page of files', () => {

@@ -203,7 +203,7 @@ export class Analyzer {
     }
     const time = new UserTime({
       clock: this.#clock,
-      cpuTimeMs: () => runner.cpuTimeMs(),
+      readCpuTime: () => runner.readCpuTime(),
       limitMs: runtimeLimits.analysisTimeMs,
     })
     const deferred = createDeferred<AnalyzedHeader>()

@@ -14,6 +14,7 @@ import {
   decodeRunLogs,
   encodeInvoke,
   frameKinds,
+  isLarge,
   type Ahead,
   type Frame,
   type NestedHeader,
@@ -57,6 +58,7 @@ export class Call {
   readonly #time: UserTime
   readonly #clock: Clock
   #systemTimeMs = 0
+  /** Since when the runner waits for us, or we for a large frame to come across. */
   #hostCallStartedMs: number | undefined
   #hostWasCalled = false
   readonly #ahead: Ahead
@@ -86,7 +88,7 @@ export class Call {
     this.#ahead = options.ahead
     this.#deferred = createDeferred<CallEnd>()
     this.end = this.#deferred.promise
-    this.#time = new UserTime({ clock: options.clock, cpuTimeMs: () => runner.cpuTimeMs() })
+    this.#time = new UserTime({ clock: options.clock, readCpuTime: () => runner.readCpuTime() })
     loadVersions(runner, request)
     const invoke = encodeInvoke({
       codeVersion: request.code.version,
@@ -168,6 +170,10 @@ export class Call {
       this.#early.push(frame)
       return
     }
+    if (frame.kind === frameKinds.received) {
+      this.#resume()
+      return
+    }
     if (isSentAhead(frame)) {
       this.#hostWasCalled = true
       this.#unconfirmed = this.#confirm(frame, this.#unconfirmed)
@@ -175,7 +181,8 @@ export class Call {
     }
     // From here the runner waits for us, or has ended.
     this.#time.pause()
-    this.#hostCallStartedMs = this.#clock.monotonicMs()
+    this.#hostCallStartedMs ??= this.#clock.monotonicMs()
+    if (frame.kind === frameKinds.transferring) return
     if (this.#unconfirmed === undefined) this.#handle(frame)
     else void this.#unconfirmed.then(() => this.#handle(frame))
   }
@@ -277,12 +284,16 @@ export class Call {
     texts: readonly string[],
   ): void {
     if (this.#isOver) return
-    if (this.#hostCallStartedMs !== undefined) {
-      this.#systemTimeMs += this.#clock.monotonicMs() - this.#hostCallStartedMs
-      this.#hostCallStartedMs = undefined
-    }
-    this.#time.resume()
+    // A large one is acknowledged.
+    if (!isLarge(texts)) this.#resume()
     this.#runner.send(kind, texts)
+  }
+
+  #resume(): void {
+    if (this.#hostCallStartedMs === undefined) return
+    this.#systemTimeMs += this.#clock.monotonicMs() - this.#hostCallStartedMs
+    this.#hostCallStartedMs = undefined
+    this.#time.resume()
   }
 
   #replyError(error: unknown): void {
@@ -365,7 +376,11 @@ function describe(
 
 /** Whether the runner waits for an answer. */
 function isQuestion(frame: Frame): boolean {
-  return frame.kind !== frameKinds.done && !isSentAhead(frame)
+  return frame.kind !== frameKinds.done && !isAnnouncement(frame) && !isSentAhead(frame)
+}
+
+function isAnnouncement({ kind }: Frame): boolean {
+  return kind === frameKinds.transferring || kind === frameKinds.received
 }
 
 /**

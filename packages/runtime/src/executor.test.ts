@@ -82,6 +82,46 @@ describe('one call', () => {
   })
 })
 
+describe('large texts', () => {
+  // What a file of 16 MiB is in base64 (function-runtime.md T37), a few times over: more than a runner may hold at once, unless it gives up what it has passed on.
+  const length = 22_370_000
+  const times = 2
+
+  test.each(['sent', 'answered'])('may be %s many times by one call', async (direction) => {
+    const code = sampleCode({
+      'a.js': `export const f = query(async () => {
+        const text = ${direction === 'sent'} ? 'x'.repeat(${length}) : ''
+        let sum = 0
+        for (let i = 0; i < ${times}; i++) sum += await call('1.0/large', { text })
+        return sum
+      })
+      export const g = query(async () => {
+        let sum = 0
+        for (let i = 0; i < ${times}; i++) sum += (await call('1.0/large')).length
+        return sum
+      })`,
+    })
+    const answer = 'x'.repeat(length)
+    const host = new ScriptedHost({
+      answers: { '1.0/large': ({ text }) => (direction === 'sent' ? (text as string).length : answer) },
+    })
+    for (let calls = 0; calls < 5; calls += 1) {
+      const outcome = await executor.execute(sampleRequest(code, direction === 'sent' ? 'f' : 'g'), host)
+      expect(resultOf(outcome)).toBe(times * length)
+    }
+  })
+})
+
+test('a large text of wide characters crosses whole', async () => {
+  const code = sampleCode({ 'a.js': `export const f = query(({ text }) => call('1.0/echo', { text }))` })
+  const host = new ScriptedHost({ answers: { '1.0/echo': ({ text }) => text } })
+  // Pieces of whatever length cut it between its halves of characters as well.
+  for (const shift of ['', 'x']) {
+    const text = shift + '\u{1f600}é'.repeat(400_000)
+    expect(resultOf(await executor.execute(sampleRequest(code, 'f', { args: { text } }), host))).toBe(text)
+  }
+})
+
 describe('the loader', () => {
   const cases: Readonly<
     Record<string, { modules: Readonly<Record<string, string>>; exportName: string; says: string }>

@@ -80,7 +80,7 @@ for (const [name, { body, ends }] of Object.entries(programs)) {
     const outcome = await attack
     expect(outcome.kind).toBe('userError')
     expect(outcome.kind === 'userError' ? outcome.message : '').toMatch(ends)
-    expect(performance.now() - startedMs).toBeLessThan(6_000)
+    expect(performance.now() - startedMs).toBeLessThan(12_000)
     expect(served.every(({ kind }) => kind === 'success')).toBe(true)
     // The deployment that was attacked by its own code goes on as well.
     expect(await hostile.execute(sampleRequest(code, 'fine'), new ScriptedHost())).toMatchObject({ kind: 'success' })

@@ -114,7 +114,7 @@ export class Lane {
       host,
       deferred,
       isSecondTry: false,
-      ahead: host.restart === undefined ? 'nothing' : 'writesAndReads',
+      ahead: host.restart === undefined || request.udfType === 'query' ? 'nothing' : 'writesAndReads',
     })
     this.#pump()
     return await deferred.promise

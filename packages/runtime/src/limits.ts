@@ -3,7 +3,7 @@ export const runtimeLimits = {
   /** User code of one query or mutation; host calls excluded. */
   userTimeMs: 1_000,
   /** Wall time of user code at which a call is ended even if a starved machine gave it no processor. */
-  userWallCapMs: 3_000,
+  userWallCapMs: 8_000,
   /** Host calls of one query or mutation. */
   systemTimeMs: 15_000,
   /** User code of one module while a push is analyzed. */
@@ -12,8 +12,8 @@ export const runtimeLimits = {
   heapMb: 64,
   /** Room in the same heap for our globals and waiting contexts. */
   heapOverheadMb: 32,
-  /** Data a runner may add to what it has after start. */
-  dataGrowthBytes: 256 * 1024 * 1024,
+  /** Data a runner may add to what it has after start: a full heap, and texts of 22 MiB on their way out of it. */
+  dataGrowthBytes: 384 * 1024 * 1024,
   /** A runner that does not answer its first frame by then is replaced. */
   startTimeMs: 15_000,
   /** From a runner: a result or arguments of 16 MiB, as JSON with escapes, and logs. */

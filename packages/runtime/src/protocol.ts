@@ -53,11 +53,24 @@ export const frameKinds = {
   pong: 33,
   connect: 34,
   resolve: 35,
+  /** The next frame is a large one: getting it across is not the time of user code. */
+  transferring: 36,
+  /** A large reply has come across: from here on it is the time of user code again. */
+  received: 37,
 } as const
 
 export type FrameKind = (typeof frameKinds)[keyof typeof frameKinds]
 
 export type Frame = { readonly kind: number; readonly texts: readonly string[] }
+
+const largeFrameLength = 256 * 1024
+
+/** Whether both sides announce and acknowledge a frame with these texts. */
+export function isLarge(texts: readonly string[]): boolean {
+  let length = 0
+  for (const text of texts) length += text.length
+  return length >= largeFrameLength
+}
 
 const headerBytes = 7
 
@@ -72,6 +85,24 @@ export function encodeFrame(kind: FrameKind, texts: readonly string[]): Buffer {
   for (let i = 0; i < texts.length; i++) frame.writeUInt32LE((texts[i] as string).length, headerBytes + 4 * i)
   frame.write(joined, start, 'utf8')
   return frame
+}
+
+/** What comes before the texts of a frame. `totalBytes`: of the whole frame. Lone surrogates take the bytes of U+FFFD. */
+export function encodeFrameHead(
+  kind: FrameKind,
+  texts: readonly string[],
+): { readonly head: Buffer; readonly totalBytes: number } {
+  const head = Buffer.allocUnsafe(headerBytes + 4 * texts.length)
+  let totalBytes = head.length
+  for (let i = 0; i < texts.length; i++) {
+    const text = texts[i] as string
+    totalBytes += Buffer.byteLength(text)
+    head.writeUInt32LE(text.length, headerBytes + 4 * i)
+  }
+  head.writeUInt32LE(totalBytes - 4, 0)
+  head[4] = kind
+  head.writeUInt16LE(texts.length, 5)
+  return { head, totalBytes }
 }
 
 /** Decodes a frame without its leading length. */

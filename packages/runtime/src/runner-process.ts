@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { createDeferred } from '@concave/base'
 import { runtimeLimits } from './limits.ts'
+import type { CpuTime } from './user-time.ts'
 import {
   encodeFrame,
   FrameParser,
@@ -46,6 +47,7 @@ export class RunnerProcess {
   readonly #loadedEnv = new Map<string, number>()
   readonly #exited = createDeferred<void>()
   #exit: RunnerExit | undefined
+  #lastCpuTimeMs = 0
   #stderrTail = ''
 
   private constructor(child: ChildProcess, pid: number) {
@@ -83,7 +85,8 @@ export class RunnerProcess {
   static async start(options: RunnerStart): Promise<StartedRunner> {
     const child = spawn(process.execPath, ['--no-node-snapshot', '-'], {
       cwd: '/',
-      env: { TZ: 'UTC' },
+      // Large pieces go back to the system when they are freed: the limit on data counts what the allocator keeps.
+      env: { TZ: 'UTC', MALLOC_MMAP_THRESHOLD_: '1048576' },
       stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
       // A process group of its own: Ctrl-C in the terminal is for the server, which lets running calls finish.
       detached: true,
@@ -108,6 +111,8 @@ export class RunnerProcess {
     runner.send(frameKinds.boot, [JSON.stringify(options.boot), options.isolateScript, options.snapshot ?? ''])
     try {
       const [header = '', snapshot = ''] = (await ready.promise).texts
+      // What starting has cost is nobody's call.
+      runner.readCpuTime()
       return { runner, ready: JSON.parse(header) as ReadyHeader, snapshot: options.snapshot ?? snapshot }
     } finally {
       clearTimeout(timer)
@@ -138,10 +143,16 @@ export class RunnerProcess {
     this.#ensure(this.#loadedEnv, version, frameKinds.loadEnv, frameKinds.dropEnv, () => [version, variablesJson()])
   }
 
-  /** Processor time used so far by all threads, undefined where the system does not tell. */
-  cpuTimeMs(): number | undefined {
+  /**
+   * Processor time used so far by the thread that runs user code, undefined where the system does not tell. What V8 does
+   * beside it, like compiling and collecting garbage, is not counted. `beforeMs`: as this method has said the last time.
+   */
+  readCpuTime(): CpuTime | undefined {
     try {
-      return parseCpuTimeMs(readFileSync(`/proc/${this.pid}/stat`, 'latin1'))
+      const nowMs = parseCpuTimeMs(readFileSync(`/proc/${this.pid}/task/${this.pid}/stat`, 'latin1'))
+      const beforeMs = this.#lastCpuTimeMs
+      this.#lastCpuTimeMs = nowMs
+      return { nowMs, beforeMs }
     } catch {
       return undefined
     }

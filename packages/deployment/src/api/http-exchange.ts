@@ -25,6 +25,8 @@ export class NodeHttpExchange implements HttpExchange {
   #sentBytes = 0
   /** The body went over the limit and was cut off. */
   #isCut = false
+  /** The action has failed while it sent the body: nobody has gone away. */
+  #isBrokenOff = false
 
   constructor(request: IncomingMessage, response: ServerResponse) {
     this.#response = response
@@ -35,7 +37,7 @@ export class NodeHttpExchange implements HttpExchange {
     const controller = new AbortController()
     this.signal = controller.signal
     response.once('close', () => {
-      if (!response.writableFinished) controller.abort()
+      if (!response.writableFinished && !this.#isBrokenOff) controller.abort()
     })
     this.responseBody = {
       write: (bytes) => this.#write(bytes),
@@ -44,7 +46,9 @@ export class NodeHttpExchange implements HttpExchange {
       },
       abort: () => {
         // Before the head there is still something to answer.
-        if (response.headersSent && !response.writableEnded) response.destroy()
+        if (!response.headersSent || response.writableEnded) return
+        this.#isBrokenOff = true
+        response.destroy()
       },
     }
   }

@@ -18,7 +18,7 @@ import { type ActionCallees, DeploymentActionHost } from './action-host.ts'
 import type { Call } from './call-origin.ts'
 import { checkOuterArguments, checkResult } from './call-values.ts'
 import type { CodeRegistry } from './code-registry.ts'
-import { FunctionError } from './function-error.ts'
+import { FunctionError, systemFailureText } from './function-error.ts'
 import type { LoadedCode } from './loaded-code.ts'
 import { wrongKindMessage } from './function-host.ts'
 import { isWithinReach, readOnlyMessage, unreachableMessage } from './reach.ts'
@@ -73,24 +73,32 @@ export class ActionService {
         requestId,
       })
     }
-    const run: Run = { ...(await this.#runOnce(call, onLog)), logLines }
-    functionLog.record({
-      udfType: 'Action',
-      componentPath,
-      identifier,
-      logLines: [],
-      startedAtMs,
-      durationMs: clock.nowMs() - startedAtMs,
-      cachedResult: false,
-      error: run.kind === 'error' ? run.error.message : undefined,
-      caller,
-      requestId,
-      identityType: identityTypeOf(call.identity),
-      usage: { readDocuments: 0, readBytes: 0, writeDocuments: 0, writeBytes: 0 },
-      returnBytes: run.kind === 'success' ? Buffer.byteLength(run.text) : undefined,
-      willRetry: false,
-    })
-    return run
+    const record = (error: string | undefined, returnBytes?: number): void =>
+      functionLog.record({
+        udfType: 'Action',
+        componentPath,
+        identifier,
+        logLines: [],
+        startedAtMs,
+        durationMs: clock.nowMs() - startedAtMs,
+        cachedResult: false,
+        error,
+        caller,
+        requestId,
+        identityType: identityTypeOf(call.identity),
+        usage: { readDocuments: 0, readBytes: 0, writeDocuments: 0, writeBytes: 0 },
+        returnBytes,
+        willRetry: false,
+      })
+    try {
+      const run: Run = { ...(await this.#runOnce(call, onLog)), logLines }
+      if (run.kind === 'error') record(run.error.message)
+      else record(undefined, Buffer.byteLength(run.text))
+      return run
+    } catch (error) {
+      record(systemFailureText(error))
+      throw error
+    }
   }
 
   async #runOnce(call: Call, onLog: (lines: readonly LogLine[]) => void): Promise<Run> {

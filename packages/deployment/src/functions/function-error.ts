@@ -1,4 +1,6 @@
 /** Errors of functions as callers see them (function-runtime.md §4.6, sync-and-http.md §1.10). */
+import { Internal, PlatformError } from '@concave/base'
+
 /** A failure that belongs to the function's author or its caller: thrown by user code, bad arguments, a developer's limit. */
 export class FunctionError extends Error {
   override readonly name = 'FunctionError'
@@ -21,4 +23,9 @@ export function describeForCaller(message: string, requestId: string, isRedacted
 export function withoutRequestLine(described: string, requestId: string): string {
   const head = `[Request ID: ${requestId}] Server Error\n`
   return described.startsWith(head) ? described.slice(head.length) : described
+}
+
+/** What the log says of a failure that is none of the function's: as much as its caller learns. */
+export function systemFailureText(error: unknown): string {
+  return (error instanceof PlatformError ? error : new Internal(error)).message
 }

@@ -43,7 +43,7 @@ import { checkOuterArguments, checkResult, hasCommitTs, resolveCommitTs } from '
 import type { CodeRegistry } from './code-registry.ts'
 import { EarlyCall } from './early-call.ts'
 import { FairLane } from './fair-lane.ts'
-import { describeForCaller, FunctionError } from './function-error.ts'
+import { describeForCaller, FunctionError, systemFailureText } from './function-error.ts'
 import { FunctionHost, wrongKindMessage } from './function-host.ts'
 import type { FunctionKind, TransactionalFunction } from './loaded-code.ts'
 import {
@@ -177,7 +177,7 @@ export class FunctionService implements SyncBackend {
   ): Promise<SharedResult> {
     const { clock, database } = this.#deps
     const startedAtMs = clock.nowMs()
-    const run = await this.#attemptQuery(call, journal, at, 1)
+    const run = await this.#recordingFailures(call, 'query', caller, () => this.#attemptQuery(call, journal, at, 1))
     const result = new SharedResult({
       outcome: this.#toOutcome(call, run),
       journal: run.journal,
@@ -256,7 +256,9 @@ export class FunctionService implements SyncBackend {
   ): Promise<MutationOutcome> {
     const client = session?.sessionId ?? call.requestId
     const caller = call.isInternal === true ? 'Action' : session === undefined ? 'HttpApi' : 'SyncWorker'
-    return await this.#inLane(client, call, (early) => this.#attemptMutation(call, session, onApplied, caller, early))
+    return await this.#recordingFailures(call, 'mutation', caller, () =>
+      this.#inLane(client, call, (early) => this.#attemptMutation(call, session, onApplied, caller, early)),
+    )
   }
 
   /** Runs `attempt` when it is `client`'s turn, and again after conflicts. */
@@ -309,7 +311,9 @@ export class FunctionService implements SyncBackend {
 
   /** Runs a mutation that no client waits for, with `record` in its transaction. Rejects only for system failures. */
   async runScheduled(call: ScheduledCall, record: RunRecord): Promise<ScheduledOutcome> {
-    return await this.#inLane('scheduler', call, (early) => this.#attemptScheduled(call, record, early))
+    return await this.#recordingFailures(call, 'mutation', callerOf(call.origin), () =>
+      this.#inLane('scheduler', call, (early) => this.#attemptScheduled(call, record, early)),
+    )
   }
 
   async #attemptScheduled(
@@ -581,6 +585,20 @@ export class FunctionService implements SyncBackend {
 
   #isRedactedFor(call: FunctionCall): boolean {
     return this.#deps.isRedacted && !isAdmin(call) && call.isInternal !== true
+  }
+
+  /** Failures of the system are in the log as well: nobody else tells the developer. */
+  async #recordingFailures<T>(call: FunctionCall, udfType: UdfType, caller: Caller, run: () => Promise<T>): Promise<T> {
+    const startedAtMs = this.#deps.clock.nowMs()
+    try {
+      return await run()
+    } catch (error) {
+      // Whoever asked for a snapshot that is too old asks again.
+      if (error instanceof OutOfRetention) throw error
+      const failure = new FunctionError(systemFailureText(error))
+      this.#record(call, udfType, { caller, startedAtMs, run: { kind: 'error', error: failure, logLines: [] } })
+      throw error
+    }
   }
 
   #record(

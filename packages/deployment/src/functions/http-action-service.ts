@@ -8,6 +8,7 @@ import type { Access } from '../access.ts'
 import { identityTypeOf } from '../logs/function-log.ts'
 import { DeploymentActionHost } from './action-host.ts'
 import type { ActionServiceDependencies } from './action-service.ts'
+import { systemFailureText } from './function-error.ts'
 import { httpModulePath } from './http-routes.ts'
 
 export type HttpCall = {
@@ -101,26 +102,34 @@ export class HttpActionService {
           requestId,
         }),
     })
-    const outcome = await execute(host)
+    const record = (error: string | undefined): void =>
+      functionLog.record({
+        udfType: 'HttpAction',
+        componentPath: component.path,
+        identifier,
+        logLines: [],
+        startedAtMs,
+        durationMs: clock.nowMs() - startedAtMs,
+        cachedResult: false,
+        error,
+        caller: 'HttpEndpoint',
+        requestId,
+        identityType: identityTypeOf(identity),
+        usage: { readDocuments: 0, readBytes: 0, writeDocuments: 0, writeBytes: 0 },
+        returnBytes: undefined,
+        willRetry: false,
+        httpStatus: call.status() ?? 500,
+      })
+    let outcome: ActionOutcome
+    try {
+      outcome = await execute(host)
+    } catch (error) {
+      record(systemFailureText(error))
+      throw error
+    }
     // A client that has gone away leaves a body that nobody takes: not the developer's failure.
     const error = outcome.kind === 'userError' && !call.exchange.signal.aborted ? outcome : undefined
-    functionLog.record({
-      udfType: 'HttpAction',
-      componentPath: component.path,
-      identifier,
-      logLines: [],
-      startedAtMs,
-      durationMs: clock.nowMs() - startedAtMs,
-      cachedResult: false,
-      error: error?.message,
-      caller: 'HttpEndpoint',
-      requestId,
-      identityType: identityTypeOf(identity),
-      usage: { readDocuments: 0, readBytes: 0, writeDocuments: 0, writeBytes: 0 },
-      returnBytes: undefined,
-      willRetry: false,
-      httpStatus: call.status() ?? 500,
-    })
+    record(error?.message)
     if (error === undefined) return { kind: 'served' }
     return { kind: 'failed', body: this.#describe(requestId, error.message, error.data) }
   }

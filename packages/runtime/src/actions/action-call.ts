@@ -145,7 +145,12 @@ export class ActionCall {
     }
   }
 
-  /** The process is gone. `crashed`: by itself, as when memory is gone. */
+  /** The process had to be killed because a turn of this action took longer than `limitMs`. */
+  overran(limitMs: number): void {
+    this.#settle(developerLimit(this.#limitTexts.timedOut(limitMs)))
+  }
+
+  /** The process is gone. `crashed`: by itself, as when memory is gone, while it worked on this action. */
   lost(crashed: boolean, description: string): void {
     if (crashed) this.#settle(developerLimit(this.#limitTexts.outOfMemory))
     else this.fail(new Internal(`A runner of actions was lost: ${description}`))

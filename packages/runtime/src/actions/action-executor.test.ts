@@ -293,7 +293,7 @@ describe('actions that share a process', () => {
 
   test('are not harmed by one that ends by a limit of its own', async () => {
     await using closing = new AsyncDisposableStack()
-    const shared = fixture.open({ maxRunners: 1, maxActionsPerRunner: 3, timeMs: 10_000 })
+    const shared = fixture.open({ maxRunners: 1, maxActionsPerRunner: 3, sharedTurnMs: 60_000 })
     closing.defer(() => shared.close())
     const neighbour = shared.run(
       actionRequest('for (let i = 0; i < 100; i++) await sleep(10); return 1'),
@@ -304,6 +304,27 @@ describe('actions that share a process', () => {
     expect(resultOf(await recursive)).toContain('Maximum call stack size exceeded')
     expect(resultOf(await full)).toContain('ran out of memory')
     expect(resultOf(await neighbour)).toBe(1)
+  }, 90_000)
+
+  test('fail for no fault of theirs when one of them ends the process', async () => {
+    await using closing = new AsyncDisposableStack()
+    const shared = fixture.open({ maxRunners: 1, maxActionsPerRunner: 3 })
+    closing.defer(() => shared.close())
+    const host = new ScriptedActionHost({ '1.0/actions/query': () => new Promise(() => undefined) })
+    const neighbours = [1, 2].map((n) =>
+      shared.run(actionRequest(`${call} await call('1.0/actions/query'); return ${n}`), host),
+    )
+    const ended = Promise.allSettled(neighbours)
+    // V8 ends the process for this one, not the isolate.
+    const crashing = shared.run(
+      actionRequest('await sleep(50); const m = new Map(); let i = 0; for (;;) m.set(i++, { i })'),
+      host,
+    )
+    expect(resultOf(await crashing)).toBe('JavaScript execution ran out of memory (maximum memory usage: 64 MB)')
+    expect(await ended).toMatchObject(
+      neighbours.map(() => ({ status: 'rejected', reason: { code: 'InternalServerError' } })),
+    )
+    expect(resultOf(await shared.run(actionRequest('return 3'), host))).toBe(3)
   }, 20_000)
 
   test('are not held up for long by one that does not give way', async () => {

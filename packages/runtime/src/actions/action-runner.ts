@@ -9,8 +9,6 @@ import type { ActionEnd, ActionStart } from './action-frames.ts'
 
 const watchIntervalMs = 1_000
 
-type Running = { readonly call: ActionCall; openTurns: number }
-
 /** One runner process and the actions in it. */
 export class ActionRunner {
   /** An action of its has ended, or the process has. */
@@ -18,7 +16,11 @@ export class ActionRunner {
   readonly #runner: RunnerProcess
   readonly #clock: Clock
   readonly #timers: Timers
-  readonly #running = new Map<string, Running>()
+  readonly #running = new Map<string, ActionCall>()
+  /** Whose turns the process owes us, in their order: it is busy with the first. */
+  #turns: string[] = []
+  /** The process was killed because of this turn. */
+  #overran: string | undefined
   readonly #sharedTurnMs: number
   #stopWatch: (() => void) | undefined
   #nextId = 1
@@ -71,11 +73,10 @@ export class ActionRunner {
       timeMs: call.timeMs,
       sharedTurnMs: this.#sharedTurnMs,
     }
-    const running = { call, openTurns: 0 }
-    this.#running.set(id, running)
+    this.#running.set(id, call)
     this.#watch()
     const turn = (kind: Parameters<RunnerProcess['send']>[0], texts: readonly string[]): void => {
-      running.openTurns += 1
+      this.#turns.push(id)
       this.#turnSinceMs ??= this.#clock.monotonicMs()
       this.#runner.send(kind, [id, ...texts])
     }
@@ -100,7 +101,7 @@ export class ActionRunner {
 
   /** Ends every action in it with `reason`, and the process. */
   async close(reason: unknown): Promise<void> {
-    for (const { call } of this.#running.values()) call.fail(reason)
+    for (const call of this.#running.values()) call.fail(reason)
     await this.#runner.close()
     await this.#exited.promise
   }
@@ -120,38 +121,41 @@ export class ActionRunner {
     this.#stopWatch = this.#timers.after(watchIntervalMs, () => {
       this.#stopWatch = undefined
       if (this.#running.size === 0) return
-      if (this.#running.size > 1 && this.turnMs() > this.#sharedTurnMs + watchIntervalMs) this.#runner.kill()
-      else this.#watch()
+      if (this.#running.size > 1 && this.turnMs() > this.#sharedTurnMs + watchIntervalMs) {
+        ;[this.#overran] = this.#turns
+        this.#runner.kill()
+      } else this.#watch()
     })
   }
 
   #receive(frame: Frame): void {
-    const running = this.#running.get(frame.texts[0] ?? '')
-    if (running === undefined) return
+    const call = this.#running.get(frame.texts[0] ?? '')
+    if (call === undefined) return
     try {
-      this.#handle(frame, running)
+      this.#handle(frame, call)
     } catch (error) {
       // No frame of a sound runner fails: this one is not to be talked to any more.
-      running.call.fail(new Internal(error))
+      call.fail(new Internal(error))
       this.#runner.kill()
     }
   }
 
-  #handle(frame: Frame, running: Running): void {
+  #handle(frame: Frame, call: ActionCall): void {
     const [id = '', first = '', second = '', third = '', fourth = ''] = frame.texts
     switch (frame.kind) {
       case frameKinds.actionOperation:
-        if (!running.call.operate(first, second, third, fourth)) this.#runner.kill()
+        if (!call.operate(first, second, third, fourth)) this.#runner.kill()
         return
       case frameKinds.actionTurn:
-        running.openTurns -= 1
+        this.#turns.splice(this.#turns.indexOf(id), 1)
         this.#noteProgress()
-        running.call.turned(Number(first), second)
+        call.turned(Number(first), second)
         return
       case frameKinds.actionEnded:
         this.#running.delete(id)
+        this.#turns = this.#turns.filter((other) => other !== id)
         this.#noteProgress()
-        running.call.ended(JSON.parse(first) as ActionEnd, second, third)
+        call.ended(JSON.parse(first) as ActionEnd, second, third)
         this.onChange()
         return
       default:
@@ -160,16 +164,20 @@ export class ActionRunner {
   }
 
   #noteProgress(): void {
-    let owed = 0
-    for (const { openTurns } of this.#running.values()) owed += openTurns
-    this.#turnSinceMs = owed === 0 ? undefined : this.#clock.monotonicMs()
+    this.#turnSinceMs = this.#turns.length === 0 ? undefined : this.#clock.monotonicMs()
   }
 
+  /** One action has ended the process; those that shared it fail for no fault of theirs. */
   #lose(crashed: boolean, description: string): void {
-    const lost = [...this.#running.values()]
+    const lost = [...this.#running]
+    const [busy] = this.#turns
     this.#running.clear()
+    this.#turns = []
     this.#stopWatch?.()
-    for (const { call } of lost) call.lost(crashed, description)
+    for (const [id, call] of lost) {
+      if (id === this.#overran) call.overran(this.#sharedTurnMs)
+      else call.lost(crashed && id === busy, description)
+    }
     this.#exited.resolve()
     this.onChange()
   }

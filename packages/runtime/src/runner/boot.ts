@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import ivm from 'isolated-vm'
 import type { BootHeader } from '../protocol.ts'
 import type { BlockingChannel } from './blocking-channel.ts'
@@ -8,6 +9,12 @@ export type Boot = {
   /** The snapshot for the supervisor, in base64; empty if it was the supervisor's. */
   readonly snapshotText: () => string
 }
+
+// isolated-vm knows rejections that nobody handles by weak references alone: one that is collected before user code gives
+// way is lost. Its own young generation of half a megabyte would be collected within most calls.
+const youngMb = 4
+setFlagsFromString(`--max-semi-space-size=${youngMb}`)
+setFlagsFromString(`--min-semi-space-size=${youngMb}`)
 
 /** Reads the first frame: options, the isolate script, and the snapshot that an earlier runner made of it, if any. */
 export function readBoot(channel: BlockingChannel): Boot {

@@ -5,6 +5,7 @@ import {
   encodeNotes,
   encodeRunLogs,
   frameKinds,
+  isLarge,
   type CallLogs,
   type EndHeader,
   type Frame,
@@ -105,7 +106,7 @@ export class Execution {
     this.#noteLogs(end.logs)
     const logLines = mergeByTime(end.logs.logLines, this.#nestedLogs)
     const observed = { time: this.#observedTime, env: [...this.#observedEnv] }
-    this.#channel.send(frameKinds.done, [
+    this.#send(frameKinds.done, [
       this.#takeNotes(),
       encodeEnd(this.#fatal ?? end.header),
       end.resultText,
@@ -302,13 +303,20 @@ export class Execution {
     return page
   }
 
-  #readReply(): Frame {
-    return this.#channel.readReply(this.#onVersion)
-  }
-
   #request(kind: FrameKind, texts: readonly string[]): void {
     this.#framesHeld = 0
-    this.#channel.send(kind, [this.#takeNotes(), ...texts])
+    this.#send(kind, [this.#takeNotes(), ...texts])
+  }
+
+  #send(kind: FrameKind, texts: readonly string[]): void {
+    if (isLarge(texts)) this.#channel.send(frameKinds.transferring, [])
+    this.#channel.send(kind, texts)
+  }
+
+  #readReply(): Frame {
+    const reply = this.#channel.readReply(this.#onVersion)
+    if (isLarge(reply.texts)) this.#channel.send(frameKinds.received, [])
+    return reply
   }
 
   #takeNotes(): string {

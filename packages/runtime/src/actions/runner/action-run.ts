@@ -49,8 +49,8 @@ export class ActionRun {
   /** Modules that user code has asked for in this turn. */
   readonly #imports: ImportCall[] = []
   #members: Members | undefined
-  /** A client that goes away wakes the action, even if nothing else can. */
-  #mayBeAborted: boolean
+  /** What this turn has sent since its response; it goes out when the turn has ended well. */
+  #held: (readonly string[])[] | undefined
   #isOver = false
 
   constructor(options: {
@@ -65,7 +65,6 @@ export class ActionRun {
   }) {
     this.#id = options.id
     this.#header = options.header
-    this.#mayBeAborted = options.header.kind === 'http'
     this.#channel = options.channel
     this.#code = options.code
     this.#envJson = options.envJson
@@ -95,7 +94,6 @@ export class ActionRun {
   }
 
   abortRequest(): void {
-    this.#mayBeAborted = false
     this.#apply('abortRequest', [])
   }
 
@@ -123,9 +121,16 @@ export class ActionRun {
       this.#finish({ kind: 'timedOut', limitMs: this.#turnMs() }, '', '')
       return
     }
+    this.#sendHeld(thrown === undefined)
     const next = thrown === undefined ? this.#imports.shift() : undefined
     if (next === undefined) this.#report(thrown)
     else this.#turn(() => this.#import(next))
+  }
+
+  #sendHeld(isWell: boolean): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    if (isWell) for (const frame of held) this.#channel.send(frameKinds.actionOperation, frame)
   }
 
   /** Loads a module that user code has asked for, and hands over its namespace or what went wrong. */
@@ -173,8 +178,8 @@ export class ActionRun {
       this.#fail(JSON.parse(text) as ErrorDescription, logs)
       return
     }
-    const [pending = '0', wakeMs = '-1'] = state.slice(1).split(',')
-    if (pending === '0' && wakeMs === '-1' && !this.#mayBeAborted) {
+    const [awaited = '0', wakeMs = '-1'] = state.slice(1).split(',')
+    if (awaited === '0' && wakeMs === '-1') {
       this.#fail({ message: 'Returned promise will never resolve', frames: [], frozenWrite: false }, logs)
       return
     }
@@ -208,7 +213,11 @@ export class ActionRun {
         this.#imports.push({ callId, ...(JSON.parse(argsText) as Pick<ImportCall, 'referrer' | 'specifier'>) })
         return
       }
-      this.#channel.send(frameKinds.actionOperation, [this.#id, String(callId), operation, argsText, body])
+      const frame = [this.#id, String(callId), operation, argsText, body]
+      // A rejection that nobody handles fails the action when the turn ends: its response must not be out by then.
+      if (operation === 'http/respond') this.#held ??= []
+      if (this.#held === undefined) this.#channel.send(frameKinds.actionOperation, frame)
+      else this.#held.push(frame)
     })
     ;(members as Members).lockDown.applySync(undefined, [port, compute])
     return members as Members

@@ -11,7 +11,7 @@ import type { Concave } from '../entry.ts'
 import { type EnvVariables, state } from '../execution-state.ts'
 import type { Namespace } from '../invoke.ts'
 import { runHttpAction } from './http-action.ts'
-import { abortRequest } from './http-messages.ts'
+import { abortRequest, mayHearOfClient } from './http-messages.ts'
 import { type HostPort, pendingCount, pendingNames, setPort, settle, settleModule } from './operations.ts'
 import { runDueTimer, untilNextTimer } from './timers.ts'
 
@@ -74,7 +74,7 @@ const runner = {
   wake: runDueTimer,
   abortRequest: () => runInContext(undefined, abortRequest, undefined, []),
   /**
-   * What is to be told after a turn: `0` resolved, `1` rejected, `2` neither; operations under way, a comma, milliseconds
+   * What is to be told after a turn: `0` resolved, `1` rejected, `2` neither; what may make it go on, a comma, milliseconds
    * until the next timer or -1; a line break, log lines as JSON or nothing, a line break, the result or the error.
    */
   poll: () => {
@@ -84,7 +84,8 @@ const runner = {
     importLines = []
     const logs = lines.length === 0 ? '' : JSON.stringify(lines)
     const how = settled === undefined ? '2' : settled.isOk ? '0' : '1'
-    return `${how}${pendingCount()},${untilNextTimer()}\n${logs}\n${settled?.text ?? ''}`
+    const awaited = pendingCount() + Number(mayHearOfClient())
+    return `${how}${awaited},${untilNextTimer()}\n${logs}\n${settled?.text ?? ''}`
   },
   lockDown: (port: HostPort, compute: Compute) => {
     setPort(port)

@@ -1,6 +1,6 @@
 /** The two synchronous operations of the server library's router (function-runtime.md §1.8). */
 import { AbortController } from '../web/abort.ts'
-import { Request, Response } from '../web/messages.ts'
+import { Request, Response, watchSignalReads } from '../web/messages.ts'
 import { openByteSource } from './body-transfer.ts'
 
 type ConvexRequest = {
@@ -10,18 +10,21 @@ type ConvexRequest = {
   readonly streamId: string | null
 }
 
-const clientGone = new Map<string, AbortController>()
+let clientGone: AbortController | undefined
+/** User code has the signal that says so. */
+let isClientWatched = false
+watchSignalReads((signal) => (isClientWatched ||= signal === clientGone?.signal))
+
 /** The response that the router has given, until its head and body are sent. */
 let answered: Response | undefined
 
 export function requestFromConvexJson({ convexJson }: Readonly<Record<string, unknown>>): Request {
   const { headerPairs, url, method, streamId } = convexJson as ConvexRequest
-  const controller = new AbortController()
-  clientGone.set('signal', controller)
+  clientGone = new AbortController()
   return new Request(url, {
     method,
     headers: headerPairs,
-    signal: controller.signal,
+    signal: clientGone.signal,
     ...(streamId === null ? {} : { body: openByteSource(streamId) }),
   })
 }
@@ -40,5 +43,10 @@ export function takeResponse(): Response | undefined {
 
 /** The client has gone away. */
 export function abortRequest(): void {
-  clientGone.get('signal')?.abort()
+  clientGone?.abort()
+}
+
+/** The action may go on when the client has gone away, even if nothing else can make it. */
+export function mayHearOfClient(): boolean {
+  return isClientWatched && clientGone?.signal.aborted === false
 }

@@ -51,6 +51,13 @@ export let takeRequestBody: (request: Request) => TakenBody | undefined
 /** The body of a response that is to be sent. */
 export let takeResponseBody: (response: Response) => TakenBody | undefined
 
+let onSignalRead: (signal: AbortSignal) => void = () => undefined
+
+/** `onRead` hears of each request whose `signal` is looked at: whoever has it may wait for its abort. */
+export function watchSignalReads(onRead: (signal: AbortSignal) => void): void {
+  onSignalRead = onRead
+}
+
 export class Request extends Body {
   readonly #url: string
   readonly #method: string
@@ -96,6 +103,7 @@ export class Request extends Body {
     return this.#method
   }
   get signal(): AbortSignal {
+    onSignalRead(this.#signal)
     return this.#signal
   }
   get redirect(): string {
