@@ -29,11 +29,14 @@ export class Budget {
 
   /** What comes close to its limit, worded for the developer. */
   warnings(): readonly BudgetWarning[] {
-    return metricNames.flatMap((metric) => {
+    let warnings: BudgetWarning[] | undefined
+    for (const metric of metricNames) {
       const used = this.#used[metric]
+      if (used === 0) continue
       const limit = this.#limits[metric]
-      return used > warningShareOf(metric) * limit ? [nearLimit(metric, used, limit)] : []
-    })
+      if (used > warningShareOf(metric) * limit) (warnings ??= []).push(nearLimit(metric, used, limit))
+    }
+    return warnings ?? noWarnings
   }
 
   /** Forgets what was used: the execution starts over. */
@@ -117,6 +120,8 @@ export class Budget {
     if (used > limit) throw exceeded(metric, limit)
   }
 }
+
+const noWarnings: readonly BudgetWarning[] = []
 
 /** `code`: of the error that would follow. */
 export type BudgetWarning = { readonly code: string; readonly message: string }

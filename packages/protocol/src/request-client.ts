@@ -17,17 +17,40 @@ ownNetworks.addAddress('::1', 'ipv6')
 ownNetworks.addSubnet('fc00::', 7, 'ipv6')
 ownNetworks.addSubnet('fe80::', 10, 'ipv6')
 
+type SentRequest = {
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  /** Undefined for connections that have none, as on a socket file. */
+  readonly remoteAddress: string | undefined
+}
+
+/** Who sent `request`. Nothing is read before it is asked for: most functions never ask. */
+export function readRequestClient({ headers, remoteAddress }: SentRequest): RequestClient {
+  return new SentClient({ headers, remoteAddress })
+}
+
+class SentClient implements RequestClient {
+  readonly #request: SentRequest
+
+  constructor(request: SentRequest) {
+    this.#request = request
+  }
+
+  get ip(): string | null {
+    return readAddresses(this.#request)
+  }
+
+  get userAgent(): string | null {
+    const userAgent = this.#request.headers['user-agent']
+    return typeof userAgent === 'string' ? userAgent : null
+  }
+}
+
 /**
  * The address is the connection's, unless that is of this machine or of a private network: then `X-Forwarded-For` is read
  * from its end, over further such addresses, up to the first that is not. So no header of a client that connects
  * directly from the internet is believed, nor what it wrote before a proxy added its address.
  */
-export function readRequestClient(request: {
-  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
-  /** Undefined for connections that have none, as on a socket file. */
-  readonly remoteAddress: string | undefined
-}): RequestClient {
-  const { headers, remoteAddress } = request
+function readAddresses({ headers, remoteAddress }: SentRequest): string | null {
   const forwarded = headers['x-forwarded-for']
   const list = (typeof forwarded === 'string' ? forwarded : (forwarded ?? []).join(',')).split(',')
   let ip: string | null = null
@@ -37,8 +60,7 @@ export function readRequestClient(request: {
     ip = address
     if (!isOwn(address)) break
   }
-  const userAgent = headers['user-agent']
-  return { ip, userAgent: typeof userAgent === 'string' ? userAgent : null }
+  return ip
 }
 
 function isOwn(address: string): boolean {

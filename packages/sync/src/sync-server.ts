@@ -46,8 +46,9 @@ export class SyncServer {
       return
     }
     // Read before anything can close the socket: a closed one has no address.
-    const client = readRequestClient({ headers: request.headers, remoteAddress: request.socket.remoteAddress })
-    this.#sockets.handleUpgrade(request, socket, head, (socket) => this.#accept(socket, client, match[1]))
+    const sender = { headers: request.headers, remoteAddress: request.socket.remoteAddress }
+    const { ip, userAgent } = readRequestClient(sender)
+    this.#sockets.handleUpgrade(request, socket, head, (socket) => this.#accept(socket, { ip, userAgent }, match[1]))
   }
 
   /** Refuses new sockets and closes every session with a reason that makes clients come back soon. Calls go on. */

@@ -101,7 +101,8 @@ export class DeploymentActionHost implements ActionHost {
   requestMetadata(): object {
     const scheduledFunctionId = parentJobOf(this.scheduling.origin)?.id ?? null
     const authToken = this.component.isApp ? authTokenOf(this.#identity) : null
-    return { ...this.#client, requestId: this.requestId, scheduledFunctionId, authToken }
+    const { ip, userAgent } = this.#client
+    return { ip, userAgent, requestId: this.requestId, scheduledFunctionId, authToken }
   }
 
   /** Runs another function for the action and answers its result's text, or throws its error. */

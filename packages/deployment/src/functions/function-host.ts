@@ -298,7 +298,9 @@ export class FunctionHost implements ExecutionHost {
 
   /** Lines of the platform, for the end of the execution. */
   warnings(): readonly LogLine[] {
-    const ofBudgets = this.#frame.tx.warnings().map(({ code, message }) => warningLine(code, message, this.nowMs))
+    const budgets = this.#frame.tx.warnings()
+    if (budgets.length === 0) return this.#warnings
+    const ofBudgets = budgets.map(({ code, message }) => warningLine(code, message, this.nowMs))
     return [...this.#warnings, ...ofBudgets]
   }
 
@@ -316,7 +318,8 @@ export class FunctionHost implements ExecutionHost {
     this.#observedIdentity = true
     const scheduledFunctionId = parentJobOf(this.origin)?.id ?? null
     const authToken = this.component.isApp ? authTokenOf(this.#identity) : null
-    return { ...this.#client, requestId: this.#requestId, scheduledFunctionId, authToken }
+    const { ip, userAgent } = this.#client
+    return { ip, userAgent, requestId: this.#requestId, scheduledFunctionId, authToken }
   }
 
   async paginate(args: Readonly<Record<string, unknown>>): Promise<string> {
