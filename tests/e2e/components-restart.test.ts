@@ -128,10 +128,11 @@ it('does not stop the cron jobs of components', async () => {
       countMarks('one', 'pulse of one first null null'),
       countMarks('two', 'pulse of two second null null'),
     ])
-  const [one, two] = await pulses()
+  const before = await pulses()
   await restart()
-  await waitFor('pulses after the restart', async () => {
-    const [oneNow, twoNow] = await pulses()
-    return oneNow > one + 1 && twoNow > two + 1 ? true : undefined
+  const after = await waitFor('pulses after the restart', async () => {
+    const now = await pulses()
+    return now.every((count, position) => count > (before[position] ?? 0) + 1) ? now : undefined
   })
+  expect(after).toHaveLength(2)
 })

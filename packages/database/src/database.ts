@@ -98,7 +98,6 @@ export class Database {
     } else {
       await ensureSystemTables(database, definitions)
     }
-    for (const [tablet, index] of findCountedIndexes(catalogs.latest, definitions)) counts.watch(tablet, index)
     return database
   }
 
@@ -120,8 +119,16 @@ export class Database {
     this.#counts = counts
     this.#textCache = new TextCache({ ...deps.textCache, startTs: committer.appliedTs })
     this.#vectorSearches = new VectorSearches({ startTs: committer.appliedTs, ...deps.vectors })
+    const definitions = [...systemTables, ...(deps.tables ?? [])]
     committer.onApplied((commit) => {
+      const { latest } = this.#catalogs
       this.#catalogs.apply(commit)
+      // New tables are watched before their first documents are counted.
+      if (this.#catalogs.latest !== latest) {
+        for (const [tablet, index] of findCountedIndexes(this.#catalogs.latest, definitions)) {
+          counts.watch(tablet, index)
+        }
+      }
       this.#counts.apply(commit)
       this.#textCache.apply(commit)
       this.#vectorSearches.apply(commit)
@@ -326,14 +333,16 @@ function defaultSleep(ms: number): Promise<void> {
   })
 }
 
-/** By table. */
+/** By table, of the app and of every component. */
 function findCountedIndexes(catalog: Catalog, definitions: readonly SystemTable[]): ReadonlyMap<Tablet, IndexId> {
   const found = new Map<Tablet, IndexId>()
-  for (const { name, countedIndex } of definitions) {
-    if (countedIndex === undefined) continue
-    const table = catalog.findTable(rootNamespace, name)
-    const entry = table?.indexes.find(({ descriptor }) => descriptor === countedIndex)
-    if (table !== undefined && entry !== undefined) found.set(table.tablet, entry.index)
+  const counted = definitions.filter(({ countedIndex }) => countedIndex !== undefined)
+  for (const table of catalog.tables()) {
+    if (!table.isSystem) continue
+    const definition = counted.find(({ name }) => name === table.name)
+    if (definition === undefined) continue
+    const entry = table.indexes.find(({ descriptor }) => descriptor === definition.countedIndex)
+    if (entry !== undefined) found.set(table.tablet, entry.index)
   }
   return found
 }

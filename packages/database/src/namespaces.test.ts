@@ -13,6 +13,7 @@ import { SchemaWorker } from './schema-worker.ts'
 import { componentTables } from './system-tables.ts'
 
 const jobs = new Collection<{ readonly name: string }>('_scheduled_jobs')
+const queue = new Collection<{ readonly name: string; readonly nextTs?: bigint }>('_scheduled_jobs')
 const components = new Collection<{ readonly name: string }>('_components')
 
 function schemaText(fieldType: string): string {
@@ -63,6 +64,34 @@ describe('namespaces', () => {
     expect(await seen('one')).toEqual([['own'], ['shared']])
     expect(await seen('two')).toEqual([[], ['shared']])
     expect(await seen('')).toEqual([[], ['shared']])
+  })
+
+  it('counts what waits in its own queue', async () => {
+    const due = { name: 'due', nextTs: 1n }
+    for (const namespace of ['one', 'one', '']) {
+      await database.mutate('test', (tx) => queue.insert(tx, due), { namespace })
+    }
+    await database.mutate('test', (tx) => queue.insert(tx, { name: 'done' }), { namespace: 'one' })
+    const counts = () =>
+      ['', 'one', 'two'].map((namespace) =>
+        database.begin('query', { namespace }).countWithValue('_scheduled_jobs', 'by_next_ts'),
+      )
+    expect(counts()).toEqual([1, 2, 0])
+    // In the commit that makes the namespace.
+    await database.mutate('test', async (tx) => {
+      await createNamespace(tx, 'three')
+      await tx.within('three', () => queue.insert(tx, due))
+    })
+    expect(database.begin('query', { namespace: 'three' }).countWithValue('_scheduled_jobs', 'by_next_ts')).toBe(1)
+  })
+
+  it('is not given the tables of the app when it has none', async () => {
+    const { value: id } = await database.mutate('test', (tx) => jobs.insert(tx, { name: 'of the app' }))
+    const tx = database.begin('mutation', { namespace: 'gone' })
+    expect(await jobs.list(tx)).toEqual([])
+    expect(await jobs.get(tx, id)).toBeNull()
+    await expect(jobs.insert(tx, { name: 'lost' })).rejects.toThrow('there is no system table _scheduled_jobs')
+    expect(await components.list(tx)).toEqual([])
   })
 
   it('depends on the tables of its own namespace', async () => {

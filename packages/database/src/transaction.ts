@@ -43,7 +43,7 @@ import type { TextCache } from './search/text-cache.ts'
 import { compileSearch } from './search/text-query.ts'
 import { TextSearch } from './search/text-search.ts'
 import type { Snapshot } from './snapshot.ts'
-import { rootNamespace, virtualTables } from './system-tables.ts'
+import { componentTables, rootNamespace, virtualTables } from './system-tables.ts'
 import { createTable } from './table-definitions.ts'
 import type { TransactionLimits } from './transaction-limits.ts'
 import { findVirtualShape } from './virtual-documents.ts'
@@ -500,7 +500,7 @@ export class Transaction {
   #findTableByNumber(number: number, scope: Scope): TableEntry | undefined {
     const table =
       this.#catalog.findTableByNumber(this.namespace, number) ??
-      (scope === 'private' ? this.#catalog.findTableByNumber(rootNamespace, number) : undefined)
+      (scope === 'private' ? onlyShared(this.#catalog.findTableByNumber(rootNamespace, number)) : undefined)
     if (table !== undefined) {
       this.#dependOnName(table)
     } else {
@@ -518,7 +518,9 @@ export class Transaction {
     // Native code in a component's namespace also uses the tables that exist once per deployment.
     const table =
       this.#catalog.findTable(this.namespace, name) ??
-      (scope === 'private' && name.startsWith('_') ? this.#catalog.findTable(rootNamespace, name) : undefined)
+      (scope === 'private' && name.startsWith('_')
+        ? onlyShared(this.#catalog.findTable(rootNamespace, name))
+        : undefined)
     if (table !== undefined) this.#dependOnName(table)
     else this.#dependOnAbsence(name)
     return table
@@ -624,6 +626,11 @@ export class Transaction {
   #assertWritable(): void {
     assert(this.kind === 'mutation', 'a query does not write')
   }
+}
+
+/** The table if it exists once per deployment: a component that lacks one must not be given the app's own. */
+function onlyShared(table: TableEntry | undefined): TableEntry | undefined {
+  return table?.isSystem === true && !componentTables.has(table.name) ? table : undefined
 }
 
 type Loaded = {

@@ -87,7 +87,7 @@ export async function mutate<T>(files: TestFiles, run: (tx: Transaction) => Prom
   return result
 }
 
-export async function readText(files: TestFiles, id: string): Promise<string | undefined> {
-  const file = await files.files.open('', id)
+export async function readText(files: TestFiles, id: string, namespace = ''): Promise<string | undefined> {
+  const file = await files.files.open(namespace, id)
   return file === null ? undefined : await text(file.content)
 }

@@ -110,6 +110,7 @@ test('an action goes on while its component is unmounted, and is not taken for l
   // Whatever the worker looks at now, it has looked at when this one has run.
   const other = await fixture.schedule('touch', { from: 'one' })
   await fixture.reached(other, 'success', 'one')
+  expect((await fixture.job(id, 'one'))?.state.type).toBe('inProgress')
   gate.resolve()
   await fixture.reached(id, 'success', 'one')
 })
