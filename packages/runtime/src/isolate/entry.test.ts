@@ -105,8 +105,8 @@ describe('syscalls', () => {
 
   test('unknown js syscalls are named', async () => {
     const context = await TestContext.create()
-    await expect(context.run('Convex.jsSyscall("storage/storeBlob", {})')).rejects.toThrow(
-      'Unknown JS syscall: storage/storeBlob',
+    await expect(context.run('Convex.jsSyscall("storage/other", {})')).rejects.toThrow(
+      'Unknown JS syscall: storage/other',
     )
   })
 })
