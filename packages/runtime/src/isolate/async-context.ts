@@ -63,6 +63,21 @@ export function carry<T extends Task>(task: T): T {
   return ((...args: unknown[]) => runInContext(context, task, undefined, args)) as never
 }
 
+/** What `object` has under `names`; methods run on it in the context of now. */
+export function carryMethods<T extends object>(object: T, names: readonly (keyof T)[]): T {
+  if (!isUsed) return object
+  const context = current
+  const carried: Partial<Record<keyof T, unknown>> = {}
+  for (const name of names) {
+    const value: unknown = object[name]
+    carried[name] =
+      typeof value === 'function'
+        ? (...args: unknown[]): unknown => runInContext(context, value as Task, object, args)
+        : value
+  }
+  return carried as T
+}
+
 /**
  * What a promise may be resolved with in place of `value`: V8 calls the `then` of a thenable later, when the context is
  * gone. `then` of the built-in promises needs none.

@@ -3,6 +3,7 @@
  * `ReadableStream` with its readers and controller (WHATWG Streams §4). One controller serves both kinds of streams; the
  * chunks of byte streams are `Uint8Array`, and reads may bring the buffer that is to be filled (byob.ts).
  */
+import { carryMethods } from '../../async-context.ts'
 import { copyBytes } from '../../web/interface.ts'
 import {
   createByobRequest,
@@ -442,7 +443,7 @@ export class ReadableStream {
   }
 
   constructor(source: Source | null = {}, strategy?: Strategy) {
-    const given: Source = source ?? {}
+    const given: Source = carryMethods(source ?? {}, ['start', 'pull', 'cancel', 'type', 'autoAllocateChunkSize'])
     const isBytes = given.type !== undefined && String(given.type) === 'bytes'
     if (given.type !== undefined && !isBytes)
       throw new TypeError(`Invalid type of a stream's source: ${String(given.type)}`)

@@ -1,4 +1,5 @@
 /** `WritableStream` with its writer and controller (WHATWG Streams §5). */
+import { carryMethods } from '../../async-context.ts'
 import { AbortController, type AbortSignal } from '../../web/abort.ts'
 import {
   createSettable,
@@ -231,7 +232,8 @@ export class WritableStream {
 
   constructor(sink: Sink | null = {}, strategy?: Strategy) {
     if (sink?.type !== undefined) throw new RangeError('Invalid type of a sink')
-    this.#inside = new WritableState(sink ?? {}, strategy)
+    const given: Sink = carryMethods(sink ?? {}, ['start', 'write', 'close', 'abort'])
+    this.#inside = new WritableState(given, strategy)
     this.#inside.start(new WritableStreamDefaultController(token, this.#inside))
   }
 
