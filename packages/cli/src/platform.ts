@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { type Clock, createLog, type Log, NotFound, type Random, systemClock, systemRandom } from '@concave/base'
 import { ControlPlane } from '@concave/control-plane'
 import type { KeyVerdict } from '@concave/deployment'
-import { HttpEgress, RunnerPool } from '@concave/runtime'
+import { ProcessEgress, RunnerPool } from '@concave/runtime'
 import { CommitterPool, SqliteStorage } from '@concave/storage'
 import { DeploymentHost } from './deployment-host.ts'
+import { certificateEnvironment } from './certificate-environment.ts'
 import { allowsPrivateFetch, type ServeConfig } from './options.ts'
 
 const pepperBytes = 32
@@ -50,7 +51,9 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
       'User code runs without these walls on this platform; do not run code you do not trust.',
     )
   }
-  const egress = opened.use(new HttpEgress({ allowsPrivate: allowsPrivateFetch(config) }))
+  const egress = opened.use(
+    new ProcessEgress({ allowsPrivate: allowsPrivateFetch(config), env: certificateEnvironment(), log }),
+  )
   // Each needs the other: keys are looked up when the first request comes, long after both exist.
   let verify: ControlPlane['verifyDeploymentKey'] | undefined
   const deployments = new DeploymentHost({

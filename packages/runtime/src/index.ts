@@ -23,6 +23,8 @@ export { type Egress } from './actions/egress.ts'
 export { whenDrained } from './actions/drained.ts'
 export { ReadableSource } from './actions/readable-source.ts'
 export { HttpEgress } from './actions/http-egress.ts'
+/** The same in a process of its own: what serves others reads nothing from foreign servers. */
+export { ProcessEgress } from './actions/egress-process/process-egress.ts'
 /** `bundleOneOffQuery(live, source)`: code in which a query that was sent as source can run. */
 export { bundleOneOffQuery, oneOffQueryPath } from './one-off-query.ts'
 export { runtimeLimits } from './limits.ts'

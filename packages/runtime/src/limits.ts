@@ -54,6 +54,10 @@ export const runtimeLimits = {
   maxActionOperationText: 128 * 1024 * 1024,
   /** Data that an action's isolate may add to a process that others share. */
   actionDataBytes: 128 * 1024 * 1024,
+  /** Heap of the process that makes the requests of actions, and a frame of its: a piece, or a response's head. */
+  egressHeapMb: 256,
+  maxEgressFrameBytes: 1_048_576,
+  maxFetchUrlLength: 65_536,
   /** Standard error of a runner that is kept for the log. */
   stderrTailBytes: 4_096,
 } as const

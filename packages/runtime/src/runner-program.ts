@@ -4,6 +4,7 @@ import { build } from 'esbuild'
 
 let program: Promise<string> | undefined
 let actionProgram: Promise<string> | undefined
+let egressProgram: Promise<string> | undefined
 
 /**
  * The runner's program as one CommonJS text, which a child reads from its standard input: loading it as TypeScript files
@@ -18,6 +19,12 @@ export function loadRunnerProgram(): Promise<string> {
 export function loadActionRunnerProgram(): Promise<string> {
   actionProgram ??= buildRunnerProgram(new URL('actions/runner/main.ts', import.meta.url))
   return actionProgram
+}
+
+/** The program of the egress process. */
+export function loadEgressProgram(): Promise<string> {
+  egressProgram ??= buildRunnerProgram(new URL('actions/egress-process/main.ts', import.meta.url))
+  return egressProgram
 }
 
 async function buildRunnerProgram(entry: URL): Promise<string> {
