@@ -42,6 +42,8 @@ export const runtimeLimits = {
   actionPatienceMs: 10_000,
   /** From the start of an action to its end. */
   actionTimeMs: 1_800_000,
+  /** Syscalls of one action, all in all; functions that it calls have limits of their own. */
+  actionSystemTimeMs: 300_000,
   /** Of an action that shares its process: how long it may compute without giving way. */
   sharedTurnMs: 10_000,
   /** A runner that has not ended an action so long after it was told to is killed. */

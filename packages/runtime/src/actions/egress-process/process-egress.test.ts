@@ -135,7 +135,12 @@ test.each([
   ['no protocol at all', 'nonsense\r\n\r\n'],
   ['a body of another length', 'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort'],
 ])('a server that answers with %s fails its own request alone', async (_what, answer) => {
-  const hostile = createNetServer((socket) => socket.on('error', () => undefined).resume().end(answer))
+  const hostile = createNetServer((socket) =>
+    socket
+      .on('error', () => undefined)
+      .resume()
+      .end(answer),
+  )
   await new Promise<void>((resolve) => hostile.listen(0, '127.0.0.1', resolve))
   const { port } = hostile.address() as AddressInfo
   const slow = egress.fetch(get(`${origin}/half`), signal)
