@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { type Clock, createLog, type Log, NotFound, type Random, systemClock, systemRandom } from '@concave/base'
 import { ControlPlane } from '@concave/control-plane'
 import type { KeyVerdict } from '@concave/deployment'
-import { HttpEgress, NpmNodeProvider, RunnerPool } from '@concave/runtime'
+import { NpmNodeProvider, ProcessEgress, RunnerPool } from '@concave/runtime'
 import { CommitterPool, SqliteStorage } from '@concave/storage'
 import { DeploymentHost } from './deployment-host.ts'
+import { certificateEnvironment } from './certificate-environment.ts'
 import { readNpmEnvironment } from './npm-environment.ts'
 import { allowsPrivateFetch, type ServeConfig } from './options.ts'
 
@@ -51,7 +52,9 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
       'User code runs without these walls on this platform; do not run code you do not trust.',
     )
   }
-  const egress = opened.use(new HttpEgress({ allowsPrivate: allowsPrivateFetch(config) }))
+  const egress = opened.use(
+    new ProcessEgress({ allowsPrivate: allowsPrivateFetch(config), env: certificateEnvironment(), log }),
+  )
   const nodeFolder = join(config.dataDir, 'node')
   const node = opened.use(new NpmNodeProvider({ ...deps, folder: nodeFolder, npmEnvironment: readNpmEnvironment() }))
   // Each needs the other: keys are looked up when the first request comes, long after both exist.

@@ -408,6 +408,6 @@ function developerLimit(message: string): ExecuteOutcome {
   return { kind: 'userError', message, data: undefined, logLines: [], observed: { time: false, env: [] } }
 }
 
-function systemTimeout(): PlatformError {
+export function systemTimeout(): PlatformError {
   return new PlatformError(503, 'SystemTimeoutError', 'Your request timed out performing too many system operations.')
 }

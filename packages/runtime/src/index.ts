@@ -23,7 +23,8 @@ export type * from './actions/action.ts'
 export { type Egress } from './actions/egress.ts'
 export { whenDrained } from './actions/drained.ts'
 export { ReadableSource } from './actions/readable-source.ts'
-export { HttpEgress } from './actions/http-egress.ts'
+/** `Egress` by a process of its own: what serves others reads nothing from foreign servers. */
+export { ProcessEgress } from './actions/egress-process/process-egress.ts'
 /** One deployment's Node actions (`"use node"`): `nodeActions.run(request, host)`; ordinary Node, in a process of its own. */
 export { NodeActionExecutor, type NodeActionExecutorOptions } from './node-actions/node-action-executor.ts'
 export type * from './node-actions/node-action.ts'

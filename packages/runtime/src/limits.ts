@@ -44,6 +44,8 @@ export const runtimeLimits = {
   actionPatienceMs: 10_000,
   /** From the start of an action to its end. */
   actionTimeMs: 1_800_000,
+  /** Syscalls of one action, all in all; functions that it calls have limits of their own. */
+  actionSystemTimeMs: 300_000,
   /** Of an action that shares its process: how long it may compute without giving way. */
   sharedTurnMs: 10_000,
   /** A runner that has not ended an action so long after it was told to is killed. */
@@ -80,6 +82,10 @@ export const runtimeLimits = {
   maxExternalPackagesBytes: 512 * 1_048_576,
   /** What no deployment uses is kept for so long: a push may be about to. */
   unusedPackagesMs: 3_600_000,
+  /** Heap of the process that makes the requests of actions, and a frame of its: a piece, or a response's head. */
+  egressHeapMb: 256,
+  maxEgressFrameBytes: 1_048_576,
+  maxFetchUrlLength: 65_536,
   /** Standard error of a runner that is kept for the log. */
   stderrTailBytes: 4_096,
 } as const

@@ -5,6 +5,7 @@ import { build } from 'esbuild'
 let program: Promise<string> | undefined
 let actionProgram: Promise<string> | undefined
 let nodeProgram: Promise<string> | undefined
+let egressProgram: Promise<string> | undefined
 
 /**
  * The runner's program as one CommonJS text, which a child reads from its standard input: loading it as TypeScript files
@@ -19,6 +20,12 @@ export function loadRunnerProgram(): Promise<string> {
 export function loadActionRunnerProgram(): Promise<string> {
   actionProgram ??= buildRunnerProgram(new URL('actions/runner/main.ts', import.meta.url))
   return actionProgram
+}
+
+/** The program of the egress process. */
+export function loadEgressProgram(): Promise<string> {
+  egressProgram ??= buildRunnerProgram(new URL('actions/egress-process/main.ts', import.meta.url))
+  return egressProgram
 }
 
 /** The same for processes of Node actions, which may run an older Node. */

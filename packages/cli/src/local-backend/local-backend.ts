@@ -10,8 +10,9 @@ import { AlreadyExists, type Log, PlatformError, systemClock, systemRandom } fro
 import { DiskBlobs } from '@concave/blobs'
 import { Deployment } from '@concave/deployment'
 import { errorReply, type RunningServer, sendReply, startServer } from '@concave/http'
-import { HttpEgress, NpmNodeProvider, RunnerPool } from '@concave/runtime'
+import { NpmNodeProvider, ProcessEgress, RunnerPool } from '@concave/runtime'
 import { CommitterPool, DataLock, SqliteStorage } from '@concave/storage'
+import { certificateEnvironment } from '../certificate-environment.ts'
 import { readNpmEnvironment } from '../npm-environment.ts'
 import { allowsPrivateFetch } from '../options.ts'
 import { isAddressInUse } from '../port-range.ts'
@@ -41,7 +42,8 @@ export async function startLocalBackend(config: LocalBackendConfig, log: Log): P
     log.warn({ walls: runners.openWalls }, 'User code runs without these walls on this platform.')
   }
   const { instance, url, siteUrl, host } = config
-  const egress = opened.use(new HttpEgress({ allowsPrivate: allowsPrivateFetch({ host, privateFetch: 'auto' }) }))
+  const allowsPrivate = allowsPrivateFetch({ host, privateFetch: 'auto' })
+  const egress = opened.use(new ProcessEgress({ allowsPrivate, env: certificateEnvironment(), log }))
   const nodeFolder = join(resolve(config.storageFolder), 'node')
   const node = opened.use(
     new NpmNodeProvider({ folder: nodeFolder, npmEnvironment: readNpmEnvironment(), clock: systemClock, log }),

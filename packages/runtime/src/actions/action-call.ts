@@ -1,5 +1,5 @@
-import { createDeferred, Internal } from '@concave/base'
-import { outOfMemoryMessage } from '../call.ts'
+import { type Clock, createDeferred, Internal } from '@concave/base'
+import { outOfMemoryMessage, systemTimeout } from '../call.ts'
 import { CatchableError } from '../execution.ts'
 import { runtimeLimits } from '../limits.ts'
 import { type RawLogLine, renderError, renderTraces } from '../source-frames.ts'
@@ -10,6 +10,7 @@ import { ActionStreams } from './action-streams.ts'
 import type { Egress } from './egress.ts'
 import { FailedTransfer } from './failed-transfer.ts'
 import { FetchCalls } from './fetch-calls.ts'
+import { SystemTime } from './system-time.ts'
 
 /** The way to the action in its runner. Every call but `end` leads to one more turn there. */
 export interface ActionPort {
@@ -26,6 +27,8 @@ type Operation = (args: Readonly<Record<string, unknown>>, body: Uint8Array) => 
 
 const tooManyOperations =
   'Too many concurrent operations. See https://docs.convex.dev/functions/actions#limits for more information.'
+/** They run functions, which have limits of their own and may take as long as an action may. */
+const functionCalls: ReadonlySet<string> = new Set(['1.0/actions/query', '1.0/actions/mutation', '1.0/actions/action'])
 const noBytes = new Uint8Array(0)
 const done: ActionAnswer = { text: 'null' }
 
@@ -42,6 +45,7 @@ export class ActionCall {
   readonly #timers: Timers
   readonly #deferred = createDeferred<ActionOutcome>()
   readonly #streams = new ActionStreams()
+  readonly #systemTime: SystemTime
   readonly #fetches: FetchCalls
   readonly #operations: Readonly<Record<string, Operation>>
   readonly #waitingSyscalls: (() => void)[] = []
@@ -58,6 +62,7 @@ export class ActionCall {
     readonly request: ActionRequest
     readonly host: ActionHost
     readonly egress: Egress
+    readonly clock: Clock
     readonly timers: Timers
     readonly timeMs: number
     /** Limits as they are told; those of the default runtime unless said otherwise. */
@@ -69,6 +74,15 @@ export class ActionCall {
     this.#host = options.host
     this.#timers = options.timers
     this.outcome = this.#deferred.promise
+    this.#systemTime = new SystemTime({
+      clock: options.clock,
+      timers: options.timers,
+      limitMs: runtimeLimits.actionSystemTimeMs,
+      onUsedUp: () => {
+        this.fail(systemTimeout())
+        this.#port?.end()
+      },
+    })
     this.#fetches = new FetchCalls({ egress: options.egress, streams: this.#streams })
     this.#operations = {
       fetch: (args, body) => this.#fetches.start(args, body),
@@ -176,6 +190,7 @@ export class ActionCall {
     this.#stopWake?.()
     this.#stopLimit?.()
     this.#stopSignal?.()
+    this.#systemTime.stop()
     this.#fetches.close()
     this.#streams.close()
     settle()
@@ -219,7 +234,8 @@ export class ActionCall {
       await new Promise<void>((resolve) => this.#waitingSyscalls.push(resolve))
     } else this.#runningSyscalls += 1
     try {
-      return await this.#host.syscall(name, argsText, body)
+      if (functionCalls.has(name)) return await this.#host.syscall(name, argsText, body)
+      return await this.#systemTime.during(() => this.#host.syscall(name, argsText, body))
     } finally {
       const next = this.#waitingSyscalls.shift()
       if (next === undefined) this.#runningSyscalls -= 1

@@ -81,6 +81,7 @@ export class ActionExecutor {
       request,
       host,
       egress: this.#egress,
+      clock: this.#clock,
       timers: this.#timers,
       timeMs: this.#timeMs,
     })

@@ -81,6 +81,7 @@ export class NodeActionExecutor {
       request,
       host,
       egress: this.#egress,
+      clock: this.#clock,
       timers: this.#timers,
       timeMs: this.#timeMs,
       limitTexts: {

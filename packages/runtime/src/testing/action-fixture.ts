@@ -2,7 +2,7 @@
 import { createLog } from '@concave/base'
 import type { ActionAnswer, ActionHost, ActionOutcome, ActionRequest } from '../actions/action.ts'
 import { ActionExecutor, type ActionExecutorOptions } from '../actions/action-executor.ts'
-import { HttpEgress } from '../actions/http-egress.ts'
+import { ProcessEgress } from '../actions/egress-process/process-egress.ts'
 import { CatchableError, type EnvBundle, type LogLine } from '../execution.ts'
 import { RunnerPool } from '../runner-pool.ts'
 import { emptyEnv, sampleCode } from './sample-code.ts'
@@ -62,7 +62,7 @@ export function resultOf(outcome: ActionOutcome): unknown {
 
 export type ActionFixture = AsyncDisposable & {
   readonly pool: RunnerPool
-  readonly egress: HttpEgress
+  readonly egress: ProcessEgress
   readonly executor: ActionExecutor
   /** Runs the body of a handler to its result. */
   run(body: string, options?: { readonly args?: object; readonly host?: ActionHost }): Promise<unknown>
@@ -72,7 +72,7 @@ export type ActionFixture = AsyncDisposable & {
 export async function openActionFixture(): Promise<ActionFixture> {
   const log = createLog({ level: 'error' })
   const pool = await RunnerPool.start({ log, warmRunners: 0 })
-  const egress = new HttpEgress({ allowsPrivate: true })
+  const egress = new ProcessEgress({ allowsPrivate: true, log })
   const open = (options: Partial<ActionExecutorOptions>): ActionExecutor =>
     new ActionExecutor({ pool, egress, log, ...options })
   const executor = open({})
@@ -86,7 +86,7 @@ export async function openActionFixture(): Promise<ActionFixture> {
     [Symbol.asyncDispose]: async () => {
       await executor.close()
       await pool.close()
-      egress[Symbol.dispose]()
+      await egress[Symbol.asyncDispose]()
     },
   }
 }
