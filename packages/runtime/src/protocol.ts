@@ -53,6 +53,7 @@ export const frameKinds = {
   pong: 33,
   connect: 34,
   resolve: 35,
+  actionAccepted: 36,
 } as const
 
 export type FrameKind = (typeof frameKinds)[keyof typeof frameKinds]

@@ -20,12 +20,15 @@ export type NodeActionExecutorOptions = {
   readonly timeMs?: number
   readonly patienceMs?: number
   readonly idleTimeoutMs?: number
+  readonly isInside?: (address: string) => boolean
 }
 
 type Waiting = {
   readonly call: ActionCall
   readonly request: NodeActionRequest
   readonly key: string
+  /** Processes that it was given to and that did not begin it. */
+  returns: number
   stopPatience: () => void
 }
 
@@ -45,6 +48,7 @@ export class NodeActionExecutor {
   readonly #timeMs: number
   readonly #patienceMs: number
   readonly #idleTimeoutMs: number
+  readonly #isInside: ((address: string) => boolean) | undefined
   readonly #queue: Waiting[] = []
   readonly #runners = new Set<NodeActionRunner>()
   /** By key: processes on their way. */
@@ -55,6 +59,7 @@ export class NodeActionExecutor {
 
   constructor(options: NodeActionExecutorOptions) {
     this.#provider = options.provider
+    this.#isInside = options.isInside
     this.#egress = options.egress
     this.#log = options.log
     this.#clock = options.clock ?? systemClock
@@ -92,7 +97,7 @@ export class NodeActionExecutor {
     this.#running += 1
     this.#stopIdle?.()
     this.#stopIdle = undefined
-    this.#enqueue({ call, request, key: keyOf(request), stopPatience: () => undefined })
+    this.#enqueue({ call, request, key: keyOf(request), returns: 0, stopPatience: () => undefined })
     try {
       return await call.outcome
     } finally {
@@ -114,6 +119,14 @@ export class NodeActionExecutor {
     this.#queue.push(waiting)
     this.#limitPatience(waiting)
     this.#pump()
+  }
+
+  #takeBack(waiting: Waiting): void {
+    waiting.returns += 1
+    if (this.#isClosed) waiting.call.fail(closedError())
+    else if (waiting.returns > runtimeLimits.maxNodeReturns) {
+      waiting.call.fail(new Internal('Processes of Node actions end before they begin one.'))
+    } else this.#enqueue(waiting)
   }
 
   /** Nobody is refused while a process is on its way. */
@@ -140,7 +153,7 @@ export class NodeActionExecutor {
       }
       this.#queue.splice(this.#queue.indexOf(waiting), 1)
       waiting.stopPatience()
-      runner.start(waiting.call)
+      runner.start(waiting.call, () => this.#takeBack(waiting))
     }
     // What runs older code ends with its last action.
     if (newest === undefined) return
@@ -173,6 +186,7 @@ export class NodeActionExecutor {
         workspace,
         variables: request.env.variables,
         allowsPrivate: this.#egress.allowsPrivate,
+        ...(this.#isInside === undefined ? {} : { isInside: this.#isInside }),
         log: this.#log,
       })
       if (this.#isClosed) {

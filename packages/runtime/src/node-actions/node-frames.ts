@@ -5,6 +5,7 @@
  * - `boot`: JSON of `NodeBoot`
  * - `analyze`: number, module path; answered by `analyzed`: number, `0` and JSON of what `analyze` found, or `1` and
  *   JSON of an `ErrorDescription`, and log lines as JSON
+ * - `actionAccepted`: number; a `startAction` has arrived and waits for `wake`: until then it may as well run elsewhere
  * - `ready`: JSON of `NodeReady`
  * - `connect`: number, address, port; answered by `connected`: number, 0 or a negative error number; with 0 comes a descriptor
  * - `resolve`: number, a method of `node:dns`, JSON of its arguments; answered by `resolved`: number, `1` and JSON of the

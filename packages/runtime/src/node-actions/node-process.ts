@@ -1,8 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import { createDeferred, type Log } from '@concave/base'
+import { isInsideAddress } from '../actions/address-policy.ts'
 import { runtimeLimits } from '../limits.ts'
 import { encodeFrame, FrameParser, frameKinds, type Frame, type FrameKind } from '../protocol.ts'
+import { readGroupMemoryBytes, readMemoryBytes } from './group-memory.ts'
 import { NodeConnections } from './node-connections.ts'
 import type { NodeBoot, NodeReady } from './node-frames.ts'
 import type { NodeWorkspace } from './node-workspace.ts'
@@ -21,9 +24,14 @@ export type NodeProcessOptions = {
   readonly variables: Readonly<Record<string, string>>
   /** Whether it may reach addresses inside. If not, connections are made for it. */
   readonly allowsPrivate: boolean
+  /** Which addresses are inside; only tests have an opinion of their own. */
+  readonly isInside?: (address: string) => boolean
   readonly log: Log
 }
 
+/** Node itself is not counted. */
+const maxResidentBytes = (runtimeLimits.nodeMemoryMb + runtimeLimits.nodeBaseMemoryMb) * 1_048_576
+const lastWordsMs = 1_000
 const openWallsWarning =
   'Node actions run without these walls on this machine. Serve only code that you trust, or run the server on Linux.'
 
@@ -46,7 +54,8 @@ export class NodeProcess {
   #isOverMemory = false
   #stderrTail = ''
 
-  private constructor(child: ChildProcess, pid: number, workspace: NodeWorkspace) {
+  private constructor(child: ChildProcess, pid: number, options: NodeProcessOptions) {
+    const { workspace } = options
     this.#child = child
     this.pid = pid
     this.#socket = child.stdio[3] as Socket
@@ -64,6 +73,7 @@ export class NodeProcess {
     this.#connections = new NodeConnections({
       descriptors: child.stdio[4] as Socket,
       send: (kind, texts) => this.send(kind, texts),
+      isInside: options.isInside ?? isInsideAddress,
     })
     // A write to a process that has just ended fails; `exit` tells the rest.
     this.#socket.on('error', () => this.kill())
@@ -74,10 +84,12 @@ export class NodeProcess {
       // Programs that it has started go with it.
       this.#connections.close()
       this.#killGroup()
-      child.stderr?.destroy()
-      // What it has said before its end is heard first.
-      if (this.#socket.closed) this.#end(code, signal, workspace)
-      else this.#socket.once('close', () => this.#end(code, signal, workspace))
+      // What it has said before its end is heard first. A program that got away may hold the other end open.
+      const timer = setTimeout(() => child.stderr?.destroy(), lastWordsMs)
+      void Promise.all([closed(this.#socket), closed(child.stderr)]).then(() => {
+        clearTimeout(timer)
+        this.#end(code, signal, workspace)
+      })
     })
   }
 
@@ -103,7 +115,7 @@ export class NodeProcess {
     child.once('spawn', () => spawned.resolve())
     child.once('error', (error) => spawned.reject(error))
     await spawned.promise
-    const started = new NodeProcess(child, child.pid as number, workspace)
+    const started = new NodeProcess(child, child.pid as number, options)
     const ready = createDeferred<NodeReady>()
     const timer = setTimeout(() => {
       started.kill()
@@ -151,8 +163,11 @@ export class NodeProcess {
     if (this.#exit === undefined) this.#child.kill('SIGKILL')
   }
 
-  /** Ends it for the memory that it uses. */
-  killForMemory(): void {
+  /** Ends it if it uses more memory than it may, with the programs that it has started if they are looked at too. */
+  async checkMemory(options: { readonly withPrograms: boolean }): Promise<void> {
+    if (process.platform !== 'linux') return
+    const usedBytes = options.withPrograms ? await readGroupMemoryBytes(this.pid) : await readMemoryBytes(this.pid)
+    if (usedBytes === undefined || usedBytes <= maxResidentBytes) return
     this.#isOverMemory = true
     this.kill()
   }
@@ -185,6 +200,11 @@ export class NodeProcess {
       if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
     }
   }
+}
+
+async function closed(stream: Readable | null): Promise<void> {
+  if (stream === null || stream.closed) return
+  await new Promise<void>((resolve) => stream.once('close', () => resolve()))
 }
 
 /** Everything that it sees of an environment before its deployment's variables (function-runtime.md §3.8). */

@@ -42,12 +42,16 @@ channel.onFrame = (frame) => {
       void analyzeModule(first, second)
       return
     case frameKinds.startAction:
-      start(first, JSON.parse(second) as NodeActionStart, third)
+      accept(first, JSON.parse(second) as NodeActionStart, third)
       return
     case frameKinds.deliver:
       calls.get(first)?.deliver(second, third === '1', fourth, fifth)
       return
+    case frameKinds.wake:
+      begin(first)
+      return
     case frameKinds.endAction:
+      accepted.delete(first)
       calls.get(first)?.drop()
       return
     case frameKinds.connected:
@@ -83,10 +87,22 @@ function boot(options: NodeBoot): void {
   channel.send('ready', [JSON.stringify(ready)])
 }
 
-function start(id: string, { modulePath, name }: NodeActionStart, argsText: string): void {
-  const call = new NodeCall({ id, channel, onEnded: () => calls.delete(id) })
-  calls.set(id, call)
-  currentCall.run(call, () => void run(call, modulePath, name, argsText))
+/** Accepted actions that have not begun. */
+const accepted = new Map<string, () => void>()
+
+function accept(id: string, { modulePath, name }: NodeActionStart, argsText: string): void {
+  accepted.set(id, () => {
+    const call = new NodeCall({ id, channel, onEnded: () => calls.delete(id) })
+    calls.set(id, call)
+    currentCall.run(call, () => void run(call, modulePath, name, argsText))
+  })
+  channel.send('actionAccepted', [id])
+}
+
+function begin(id: string): void {
+  const start = accepted.get(id)
+  accepted.delete(id)
+  start?.()
 }
 
 async function run(call: NodeCall, modulePath: string, name: string, argsText: string): Promise<void> {
