@@ -15,6 +15,7 @@ import { installConvex } from './convex-global.ts'
 import { collectLines, installConsole } from './node-console.ts'
 import { currentCall, NodeCall } from './node-call.ts'
 import { installErrors, describeHere } from './node-errors.ts'
+import { launchWithoutRings } from './launch.ts'
 import { installNetwork } from './network.ts'
 import { exitMessage, watchProcess } from './process-events.ts'
 import { putWallsUp } from './walls.ts'
@@ -27,6 +28,7 @@ type Action = {
   readonly invokeAction?: (requestId: string, argsText: string) => unknown
 }
 
+launchWithoutRings()
 const channel = new Channel(channelFd, runtimeLimits.maxFrameBytes)
 const calls = new Map<string, NodeCall>()
 let codeUrl = ''
