@@ -45,14 +45,19 @@ describe.runIf(process.platform === 'linux')('on Linux a Node action', () => {
   it('reaches nothing inside, whatever it tries', async () => {
     const { value } = await act('connects', { port: (inside.address() as AddressInfo).port })
     const { name, ...ways } = value as Record<string, string>
-    for (const [way, outcome] of Object.entries(ways)) expect([way, outcome]).toEqual([way, expect.stringMatching(/^refused/)])
+    for (const [way, outcome] of Object.entries(ways))
+      expect([way, outcome]).toEqual([way, expect.stringMatching(/^refused/)])
     expect(name).toBe('ok true')
   })
 })
 
 describe('a Node action', () => {
   it.each([
-    ['eats memory outside the heap', 'buffers', 'JavaScript execution ran out of memory (maximum memory usage: 512 MB)'],
+    [
+      'eats memory outside the heap',
+      'buffers',
+      'JavaScript execution ran out of memory (maximum memory usage: 512 MB)',
+    ],
     ['fills its heap', 'heap', 'JavaScript execution ran out of memory (maximum memory usage: 512 MB)'],
     ['talks nonsense to the server', 'garbage', 'ended unexpectedly'],
   ])('that %s is ended alone', async (_what, kind, says) => {

@@ -66,7 +66,9 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map((executor) => executor.close()))
 })
 
-function open(options: Partial<NodeActionExecutorOptions> & { readonly allowsPrivate?: boolean } = {}): NodeActionExecutor {
+function open(
+  options: Partial<NodeActionExecutorOptions> & { readonly allowsPrivate?: boolean } = {},
+): NodeActionExecutor {
   const executor = new NodeActionExecutor({
     provider: ownNode,
     egress: {
@@ -163,6 +165,13 @@ test('log lines end with the limit', async () => {
     level: 'ERROR',
     messages: ['Log overflow (maximum 256). Remaining log lines omitted.'],
   })
+})
+
+test('where the kernel keeps no rule, sockets of Node keep it', async () => {
+  const guarded = open({ allowsPrivate: false, network: 'guarded' })
+  const { value, lines } = await run(guarded, 'greeted', { port: (web.address() as AddressInfo).port })
+  expect(value).toContain('EACCES')
+  expect(texts(lines)[0]).toContain('loopback, private or link-local address, which actions of this server may not')
 })
 
 describe.runIf(process.platform === 'linux')('without a network of its own', () => {

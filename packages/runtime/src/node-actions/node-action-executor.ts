@@ -6,6 +6,8 @@ import type { Egress } from '../actions/egress.ts'
 import { runtimeLimits } from '../limits.ts'
 import { systemTimers, type Timers } from '../timers.ts'
 import type { NodeActionRequest, NodeProvider } from './node-action.ts'
+import type { NodeNetwork } from './node-frames.ts'
+import { networkFor } from './node-connections.ts'
 import { NodeActionRunner } from './node-action-runner.ts'
 import { NodeProcess } from './node-process.ts'
 import { NodeWorkspace } from './node-workspace.ts'
@@ -20,6 +22,8 @@ export type NodeActionExecutorOptions = {
   readonly timeMs?: number
   readonly patienceMs?: number
   readonly idleTimeoutMs?: number
+  /** What the platform and the rule for addresses call for, unless said otherwise. */
+  readonly network?: NodeNetwork
   readonly isInside?: (address: string) => boolean
 }
 
@@ -48,6 +52,7 @@ export class NodeActionExecutor {
   readonly #timeMs: number
   readonly #patienceMs: number
   readonly #idleTimeoutMs: number
+  readonly #network: NodeNetwork
   readonly #isInside: ((address: string) => boolean) | undefined
   readonly #queue: Waiting[] = []
   readonly #runners = new Set<NodeActionRunner>()
@@ -60,6 +65,7 @@ export class NodeActionExecutor {
   constructor(options: NodeActionExecutorOptions) {
     this.#provider = options.provider
     this.#isInside = options.isInside
+    this.#network = options.network ?? networkFor(options.egress)
     this.#egress = options.egress
     this.#log = options.log
     this.#clock = options.clock ?? systemClock
@@ -185,7 +191,7 @@ export class NodeActionExecutor {
         nodePath,
         workspace,
         variables: request.env.variables,
-        allowsPrivate: this.#egress.allowsPrivate,
+        network: this.#network,
         ...(this.#isInside === undefined ? {} : { isInside: this.#isInside }),
         log: this.#log,
       })

@@ -177,6 +177,7 @@ export class NodeActionRunner {
   #receive(frame: Frame): void {
     if (frame.kind === frameKinds.pong) {
       this.#askedAtMs = undefined
+      if (frame.texts[0] === 'broken') this.retire()
       return
     }
     const [id = '', first = '', second = '', third = '', fourth = ''] = frame.texts

@@ -1,9 +1,12 @@
 import dns from 'node:dns'
 import { isIP, Socket } from 'node:net'
 import os from 'node:os'
+import type { Egress } from '../actions/egress.ts'
 import { runtimeLimits } from '../limits.ts'
 import { frameKinds, type Frame, type FrameKind } from '../protocol.ts'
 import { sendDescriptor } from '../sandbox/descriptors.ts'
+import { findSyscallTable } from '../sandbox/syscall-tables.ts'
+import type { NodeNetwork } from './node-frames.ts'
 
 const refused = -os.constants.errno.EACCES
 const tooMany = -os.constants.errno.EMFILE
@@ -115,6 +118,13 @@ export class NodeConnections {
       answer(false, { message, code, errno, syscall, hostname })
     }
   }
+}
+
+/** How a process reaches the network: whatever the rule for addresses is, it holds as far as the platform allows. */
+export function networkFor({ allowsPrivate }: Pick<Egress, 'allowsPrivate'>): NodeNetwork {
+  if (allowsPrivate) return 'own'
+  const canHand = process.platform === 'linux' && findSyscallTable(process.arch) !== undefined
+  return canHand ? 'handed' : 'guarded'
 }
 
 /** Node keeps the number of a socket's descriptor at its handle. */

@@ -7,7 +7,7 @@ import { runtimeLimits } from '../limits.ts'
 import { encodeFrame, FrameParser, frameKinds, type Frame, type FrameKind } from '../protocol.ts'
 import { readGroupMemoryBytes, readMemoryBytes } from './group-memory.ts'
 import { NodeConnections } from './node-connections.ts'
-import type { NodeBoot, NodeReady } from './node-frames.ts'
+import type { NodeBoot, NodeNetwork, NodeReady } from './node-frames.ts'
 import type { NodeWorkspace } from './node-workspace.ts'
 
 export type NodeExit = {
@@ -22,8 +22,7 @@ export type NodeProcessOptions = {
   /** Its files; removed when it has ended. */
   readonly workspace: NodeWorkspace
   readonly variables: Readonly<Record<string, string>>
-  /** Whether it may reach addresses inside. If not, connections are made for it. */
-  readonly allowsPrivate: boolean
+  readonly network: NodeNetwork
   /** Which addresses are inside; only tests have an opinion of their own. */
   readonly isInside?: (address: string) => boolean
   readonly log: Log
@@ -55,7 +54,6 @@ export class NodeProcess {
   #stderrTail = ''
 
   private constructor(child: ChildProcess, pid: number, options: NodeProcessOptions) {
-    const { workspace } = options
     this.#child = child
     this.pid = pid
     this.#socket = child.stdio[3] as Socket
@@ -88,7 +86,7 @@ export class NodeProcess {
       const timer = setTimeout(() => child.stderr?.destroy(), lastWordsMs)
       void Promise.all([closed(this.#socket), closed(child.stderr)]).then(() => {
         clearTimeout(timer)
-        this.#end(code, signal, workspace)
+        this.#end(code, signal, options)
       })
     })
   }
@@ -114,7 +112,12 @@ export class NodeProcess {
     const spawned = createDeferred<void>()
     child.once('spawn', () => spawned.resolve())
     child.once('error', (error) => spawned.reject(error))
-    await spawned.promise
+    try {
+      await spawned.promise
+    } catch (error) {
+      await workspace.remove()
+      throw error
+    }
     const started = new NodeProcess(child, child.pid as number, options)
     const ready = createDeferred<NodeReady>()
     const timer = setTimeout(() => {
@@ -131,7 +134,7 @@ export class NodeProcess {
       temporaryFolder: workspace.temporaryFolder,
       variables,
       readableFolders: workspace.packagesFolder === undefined ? [] : [workspace.packagesFolder],
-      network: options.allowsPrivate ? 'own' : 'handed',
+      network: options.network,
       userId: workspace.userId,
       dataBytes: runtimeLimits.nodeDataBytes,
     }
@@ -178,14 +181,17 @@ export class NodeProcess {
     await this.#exited.promise
   }
 
-  #end(code: number | null, signal: string | null, workspace: NodeWorkspace): void {
+  #end(code: number | null, signal: string | null, { workspace, log }: NodeProcessOptions): void {
     const isCrash = signal !== null && crashSignals.has(signal)
     const exit: NodeExit = {
       isOutOfMemory: this.#isOverMemory || (isCrash && this.#saysOutOfMemory()),
       description: signal ?? `exit code ${code}`,
     }
     this.#exit = exit
-    void workspace.remove().then(() => this.#exited.resolve())
+    workspace
+      .remove()
+      .catch((error: unknown) => log.warn({ err: error }, 'Files of a process of Node actions stay behind.'))
+      .finally(() => this.#exited.resolve())
     this.onExit(exit)
   }
 

@@ -4,6 +4,8 @@
  * code needs them any more.
  */
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -150,16 +152,21 @@ export class NpmNodeProvider implements NodeProvider, AsyncDisposable {
   }
 
   /** Processes of another user cannot pass through the data directory. */
-  #expose(id: string, folder: string): Promise<string> {
-    const exposing = this.#exposing.get(id) ?? this.#exposeOnce(id, folder)
+  async #expose(id: string, folder: string): Promise<string> {
+    const known = await this.#exposing.get(id)
+    // Folders for temporary files are cleaned by others, too.
+    if (known !== undefined && existsSync(join(known, 'node_modules'))) return known
+    const exposing = this.#exposeOnce(id, folder)
     this.#exposing.set(id, exposing)
     exposing.catch(() => this.#exposing.delete(id))
-    return exposing
+    return await exposing
   }
 
   async #exposeOnce(id: string, folder: string): Promise<string> {
     this.#exposedFolder ??= makeExposedFolder()
-    const target = join(await this.#exposedFolder, id)
+    const base = await this.#exposedFolder
+    await mkdir(base, { recursive: true, mode: 0o711 })
+    const target = join(base, `${id}-${randomBytes(4).toString('hex')}`)
     await copyByLinks(folder, target)
     return target
   }

@@ -15,6 +15,7 @@ import { installConvex } from './convex-global.ts'
 import { collectLines, installConsole } from './node-console.ts'
 import { currentCall, NodeCall } from './node-call.ts'
 import { installErrors, describeHere } from './node-errors.ts'
+import { guardNetwork } from './guarded-network.ts'
 import { launchWithoutRings } from './launch.ts'
 import { installNetwork } from './network.ts'
 import { exitMessage, watchProcess } from './process-events.ts'
@@ -76,7 +77,8 @@ function unexpected(frame: Frame): never {
 
 function boot(options: NodeBoot): void {
   codeUrl = pathToFileURL(options.codeFolder).href
-  if (options.network === 'handed' && process.platform === 'linux') network = installNetwork(channel)
+  if (options.network === 'handed') network = installNetwork(channel)
+  if (options.network === 'guarded') guardNetwork()
   const ready = putWallsUp(options)
   installConsole()
   installConvex()
@@ -84,6 +86,7 @@ function boot(options: NodeBoot): void {
   watchProcess({
     current: () => currentCall.getStore(),
     all: () => [...calls.values()],
+    onBroken: () => channel.send('pong', ['broken']),
   })
   Object.assign(process.env, options.variables)
   channel.send('ready', [JSON.stringify(ready)])

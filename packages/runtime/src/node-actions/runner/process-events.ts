@@ -12,6 +12,7 @@ export const exitMessage = Symbol('process.exit')
 export function watchProcess(running: {
   readonly current: () => NodeCall | undefined
   readonly all: () => readonly NodeCall[]
+  readonly onBroken: () => void
 }): void {
   const concerned = (): readonly NodeCall[] => {
     const call = running.current()
@@ -19,6 +20,7 @@ export function watchProcess(running: {
   }
   const fail = (error: unknown): void => {
     if (error === exitMessage) return
+    running.onBroken()
     for (const call of concerned()) call.fail(describeHere(error), { isBroken: true })
   }
   process.on('unhandledRejection', fail)

@@ -66,7 +66,7 @@ const devices: readonly string[] = ['/dev/null', '/dev/zero', '/dev/full', '/dev
  * them they are reported open. User code must not have run yet.
  */
 export function putWallsUp(boot: NodeBoot): NodeReady {
-  const all: readonly string[] = ['files', 'processes', ...(boot.network === 'handed' ? ['network'] : [])]
+  const all: readonly string[] = ['files', 'processes', ...(boot.network === 'own' ? [] : ['network'])]
   if (process.platform !== 'linux') return { open: all, reason: `${process.platform} has no seccomp and no Landlock.` }
   const denied = findDeniedCalls(process.arch)
   const table = findSyscallTable(process.arch)
@@ -81,7 +81,7 @@ export function putWallsUp(boot: NodeBoot): NodeReady {
   // A change of user clears this.
   libc.prctl(setParentDeathSignal, killSignal, 0, 0, 0)
   if (libc.prctl(setNoNewPrivileges, 1, 0, 0, 0) !== 0) throw new Error('prctl failed.')
-  const hasNetwork = boot.network === 'own'
+  const hasNetwork = boot.network !== 'handed'
   const hasLandlock = enterLandlock(libc, {
     readable: [...systemPaths, dirname(process.execPath), boot.codeFolder, ...boot.readableFolders],
     devices,
@@ -98,7 +98,7 @@ export function putWallsUp(boot: NodeBoot): NodeReady {
     open: [
       ...(hasOwnUser || isRefused(libc.open('/', 0, 0)) ? [] : ['files']),
       ...(isRefused(libc.kill(supervisorPid, 0)) ? [] : ['processes']),
-      ...(hasNetwork || isRefused(libc.socket(2, 1, 0)) ? [] : ['network']),
+      ...(boot.network === 'own' || isRefused(libc.socket(2, 1, 0)) ? [] : ['network']),
     ],
     reason: hasLandlock ? '' : 'The kernel has no Landlock.',
   }
