@@ -82,7 +82,7 @@ describe('a Node action', () => {
     })
     const others = await Promise.all([act('fine'), act('fine')])
     expect(others.map(({ value }) => value)).toEqual(['fine', 'fine'])
-    expect(await Promise.race([spinning, 'spins'])).toBe('spins')
+    expect(await Promise.race([spinning, Promise.resolve('spins')])).toBe('spins')
     spinning.catch(() => undefined)
   })
 })

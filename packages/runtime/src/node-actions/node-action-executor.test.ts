@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { createLog } from '@concave/base'
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { ActionOutcome } from '../actions/action.ts'
@@ -49,6 +50,17 @@ export const rejects = action(async ({ text }) => {
 })
 export const waits = action(async ({ ms, value }) => { await wait(ms); return value })
 export const foreign = action(async () => await ask('told', { requestId: 'another' }))
+export const native = action(async ({ port }) => {
+  const { default: koffi } = await import('koffi')
+  const libc = koffi.load(null)
+  const socket = libc.func('int socket(int domain, int type, int protocol)')
+  const connect = libc.func('int connect(int fd, const void *address, int size)')
+  const unix = [1, 2, 10].map((domain) => socket(domain, 1, 0))
+  const handed = net.connect(port, '127.0.0.1')
+  await new Promise((resolve) => handed.on('connect', resolve))
+  // AF_UNSPEC would free the connection for another address.
+  return { sockets: unix, again: connect(handed._handle.fd, Buffer.alloc(16), 16) }
+})
 export const many = action(async () => {
   for (let i = 0; i < 300; i++) console.log(i)
 })
@@ -191,6 +203,19 @@ describe.runIf(process.platform === 'linux')('without a network of its own', () 
     greeter.close()
     expect(value).toBe('welcome')
     expect(texts(lines)).toEqual(["'connected'"])
+  })
+
+  test('has none by native code either, and handed connections stay where they lead', async () => {
+    const provider: NodeProvider = {
+      ...ownNode,
+      provide: async () => ({
+        nodePath: process.execPath,
+        packagesFolder: fileURLToPath(new URL('../../../../node_modules', import.meta.url)),
+      }),
+    }
+    const executor = open({ allowsPrivate: false, isInside: () => false, provider })
+    const { value } = await run(executor, 'native', { port: (web.address() as AddressInfo).port })
+    expect(value).toEqual({ sockets: [-1, -1, -1], again: -1 })
   })
 
   test('learns why it cannot connect', async () => {

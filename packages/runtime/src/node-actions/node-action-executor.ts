@@ -151,13 +151,13 @@ export class NodeActionExecutor {
 
   #pump(): void {
     const newest = this.#queue.at(-1)?.key
-    for (const waiting of [...this.#queue]) {
+    for (const waiting of this.#queue.splice(0)) {
       const runner = this.#findRunner(waiting.key)
       if (runner === undefined) {
+        this.#queue.push(waiting)
         this.#startRunner(waiting)
         continue
       }
-      this.#queue.splice(this.#queue.indexOf(waiting), 1)
       waiting.stopPatience()
       runner.start(waiting.call, () => this.#takeBack(waiting))
     }
@@ -175,7 +175,9 @@ export class NodeActionExecutor {
 
   #startRunner({ request, key }: Waiting): void {
     if (this.#isClosed || this.#starting.has(key)) return
-    if (this.#runners.size + this.#starting.size >= this.#maxProcesses) return
+    // Those that run older code are on their way out, and may take their time.
+    const alike = [...this.#runners].filter((runner) => runner.key === key).length
+    if (alike >= this.#maxProcesses || this.#runners.size >= this.#maxProcesses * 2) return
     const starting = this.#open(request, key).finally(() => {
       this.#starting.delete(key)
       if (!this.#isClosed) this.#pump()

@@ -152,14 +152,16 @@ export class NpmNodeProvider implements NodeProvider, AsyncDisposable {
   }
 
   /** Processes of another user cannot pass through the data directory. */
-  async #expose(id: string, folder: string): Promise<string> {
-    const known = await this.#exposing.get(id)
-    // Folders for temporary files are cleaned by others, too.
-    if (known !== undefined && existsSync(join(known, 'node_modules'))) return known
-    const exposing = this.#exposeOnce(id, folder)
+  #expose(id: string, folder: string): Promise<string> {
+    const before = this.#exposing.get(id) ?? Promise.resolve(undefined)
+    const exposing = before.then(async (known) => {
+      // Folders for temporary files are cleaned by others, too.
+      if (known !== undefined && existsSync(join(known, 'node_modules'))) return known
+      return await this.#exposeOnce(id, folder)
+    })
     this.#exposing.set(id, exposing)
     exposing.catch(() => this.#exposing.delete(id))
-    return await exposing
+    return exposing
   }
 
   async #exposeOnce(id: string, folder: string): Promise<string> {

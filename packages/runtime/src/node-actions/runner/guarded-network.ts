@@ -11,9 +11,9 @@ type Binding = { readonly prototype: Record<string, Method> }
 
 /** Must be called before user code runs. */
 export function guardNetwork(): void {
-  const { binding } = process as unknown as { binding(name: string): Readonly<Record<string, Binding>> }
-  const { TCP } = binding('tcp_wrap')
-  const { UDP } = binding('udp_wrap')
+  const node = process as unknown as { binding(name: string): Readonly<Record<string, Binding>> }
+  const { TCP } = node.binding('tcp_wrap')
+  const { UDP } = node.binding('udp_wrap')
   // connect(request, address, port), connect(address, port), send(request, list, count, port, address, hasCallback)
   for (const name of ['connect', 'connect6']) {
     guard(TCP, name, 1)

@@ -18,7 +18,7 @@ import { installErrors, describeHere } from './node-errors.ts'
 import { guardNetwork } from './guarded-network.ts'
 import { launchWithoutRings } from './launch.ts'
 import { installNetwork } from './network.ts'
-import { exitMessage, watchProcess } from './process-events.ts'
+import { ProcessExit, watchProcess } from './process-events.ts'
 import { putWallsUp } from './walls.ts'
 
 const channelFd = 3
@@ -116,7 +116,7 @@ async function run(call: NodeCall, modulePath: string, name: string, argsText: s
     if (typeof action === 'string') return call.fail(describePlatformError(action))
     call.succeed((await action.invokeAction(call.id, argsText)) as string)
   } catch (error) {
-    if (error === exitMessage) return
+    if (error instanceof ProcessExit) return
     call.fail(describeHere(error))
   }
 }

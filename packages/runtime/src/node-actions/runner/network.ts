@@ -59,7 +59,7 @@ function connectThrough(ask: Ask): void {
   const { prototype } = (process as unknown as { binding(name: string): Binding }).binding('tcp_wrap').TCP
   const receive = openDescriptors()
   const closed = new WeakSet<TcpHandle>()
-  const { close } = prototype
+  const close = Reflect.get(prototype, 'close') as TcpHandle['close']
   prototype.close = function (this: TcpHandle, done) {
     closed.add(this)
     Reflect.apply(close, this, [done])
