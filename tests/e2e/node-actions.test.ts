@@ -1,4 +1,5 @@
 // Node actions ("use node") of a pushed app through the official CLI and clients.
+import { readFile } from 'node:fs/promises'
 import { startTestServer, type TestServer, waitFor } from '@concave/testing'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { fixtureFolder } from './fixtures.ts'
@@ -54,6 +55,11 @@ describe('a Node action', () => {
       hasUrl: true,
       isGone: true,
     })
+  })
+
+  it.runIf(process.platform === 'linux' && process.getuid?.() === 0)('has a /tmp of its own', async () => {
+    expect((await act('writesToTmp')).value).toBe('mine')
+    await expect(readFile('/tmp/note')).rejects.toThrow('ENOENT')
   })
 
   it('searches vectors', async () => {

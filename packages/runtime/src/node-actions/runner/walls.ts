@@ -5,6 +5,7 @@ import { buildDenyFilter } from '../../sandbox/seccomp-filter.ts'
 import { findDeniedCalls } from '../../sandbox/denied-calls.ts'
 import { enterLandlock } from '../../sandbox/landlock.ts'
 import { type Libc, loadLibc } from '../../sandbox/libc.ts'
+import { replaceTmp } from '../../sandbox/private-folder.ts'
 import { findSyscallTable } from '../../sandbox/syscall-tables.ts'
 import type { NodeBoot, NodeReady } from '../node-frames.ts'
 
@@ -77,6 +78,7 @@ export function putWallsUp(boot: NodeBoot): NodeReady {
   void process.stdout
   void process.stderr
   setLimits(libc, boot)
+  const own = takeTemporaryFolder(boot)
   const hasOwnUser = becomeUser(boot.userId)
   // A change of user clears this.
   libc.prctl(setParentDeathSignal, killSignal, 0, 0, 0)
@@ -85,7 +87,7 @@ export function putWallsUp(boot: NodeBoot): NodeReady {
   const hasLandlock = enterLandlock(libc, {
     readable: [...systemPaths, dirname(process.execPath), boot.codeFolder, ...boot.readableFolders],
     devices,
-    writable: [boot.temporaryFolder],
+    writable: [own],
     hasNetwork,
   })
   const filter = buildDenyFilter(denied, { hasNetwork, supervisorPid })
@@ -102,6 +104,15 @@ export function putWallsUp(boot: NodeBoot): NodeReady {
     ],
     reason: hasLandlock ? '' : 'The kernel has no Landlock.',
   }
+}
+
+/** Where it may write: in place of `/tmp`, which some code takes for granted, if the system lets us. */
+function takeTemporaryFolder({ userId, temporaryFolder, codeFolder, readableFolders }: NodeBoot): string {
+  const kept = [codeFolder, dirname(process.execPath), ...readableFolders]
+  if (userId === undefined || !replaceTmp(temporaryFolder, kept)) return temporaryFolder
+  process.chdir('/tmp')
+  Object.assign(process.env, { PWD: '/tmp', HOME: '/tmp', TMPDIR: '/tmp' })
+  return '/tmp'
 }
 
 function setLimits(libc: Libc, { dataBytes: growthBytes, userId }: NodeBoot): void {
