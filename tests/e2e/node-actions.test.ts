@@ -1,4 +1,5 @@
 // Node actions ("use node") of a pushed app through the official CLI and clients.
+import { readFile } from 'node:fs/promises'
 import { startTestServer, type TestServer, waitFor } from '@concave/testing'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { fixtureFolder } from './fixtures.ts'
@@ -56,6 +57,11 @@ describe('a Node action', () => {
     })
   })
 
+  it.runIf(process.platform === 'linux' && process.getuid?.() === 0)('has a /tmp of its own', async () => {
+    expect((await act('writesToTmp')).value).toBe('mine')
+    await expect(readFile('/tmp/note')).rejects.toThrow('ENOENT')
+  })
+
   it('searches vectors', async () => {
     expect((await act('searching')).value).toBeGreaterThan(0.9)
   })
@@ -63,7 +69,7 @@ describe('a Node action', () => {
   it('schedules, is scheduled, and runs by cron', async () => {
     await act('scheduling', { text: 'by an action' })
     await mutation(app.url, 'notes:later', { text: 'by a mutation' })
-    for (const text of ['by an action', 'by a mutation', 'by cron']) await noted(text)
+    for (const text of ['by an action', 'by a mutation', 'by cron']) expect(await noted(text)).toBe(true)
   })
 
   it('runs by the CLI, which shows its console lines', async () => {
@@ -88,7 +94,7 @@ describe('a Node action that goes wrong', () => {
     ],
     ['leaves a rejection to nobody', 'rejection', /Uncaught Error: nobody listens/],
     ['throws where nobody can catch', 'exception', /Uncaught Error: thrown by a timer\n {4}at deeplyNested \(/],
-    ['ends its process', 'exit', /The action ended its process: process\.exit\(3\)/],
+    ['ends its process', 'exit', /The code ended its process: process\.exit\(3\)\n {4}at handler/],
     ['crashes its process', 'abort', /The Node\.js process of this action ended unexpectedly \(SIGABRT\)/],
   ])('because it %s ends with its error, and the next one runs', async (_what, kind, says) => {
     const failed = await act('failing', { kind })
@@ -118,11 +124,102 @@ describe('a Node action that goes wrong', () => {
   })
 })
 
-async function noted(text: string): Promise<void> {
-  await waitFor(`the note "${text}"`, async () =>
+async function noted(text: string): Promise<boolean> {
+  return await waitFor(`the note "${text}"`, async () =>
     ((await query(app.url, 'notes:list')) as string[]).includes(text) ? true : undefined,
   )
 }
+
+describe('a Node action', () => {
+  it('knows who called', async () => {
+    const acting = Buffer.from(JSON.stringify({ issuer: 'https://convex.test', subject: 'ada' })).toString('base64')
+    const call = { path: 'machine:whoAmI', args: {}, format: 'json' }
+    expect((await post(app.url, '/api/action', call, { key: `${app.deployKey}:${acting}` })).body.value).toBe('ada')
+    expect((await act('whoAmI')).value).toBeNull()
+  })
+
+  it('is found in the specification', async () => {
+    const spec = JSON.parse((await app.cli.succeed('function-spec')).stdout) as { functions: Record<string, unknown>[] }
+    expect(spec.functions).toContainEqual(
+      expect.objectContaining({
+        identifier: 'machine.js:native',
+        functionType: 'Action',
+        args: expect.objectContaining({ type: 'object' }),
+      }),
+    )
+  })
+
+  it('is not sent again when it has not changed', async () => {
+    const hashes = await post(app.url, '/api/get_config_hashes', { version: '1.48.0', adminKey: app.deployKey })
+    expect((hashes.body as unknown as { moduleHashes: unknown[] }).moduleHashes).toContainEqual(
+      expect.objectContaining({ path: 'machine.js', environment: 'node' }),
+    )
+    await app.push()
+    expect((await act('counted')).status).toBe('success')
+  })
+})
+
+describe('a push', () => {
+  const push = async (): Promise<string> => {
+    const run = await app.cli.run('dev', '--once', '--typecheck', 'disable')
+    expect(run.exitCode).not.toBe(0)
+    return run.stderr
+  }
+
+  it.each([
+    [
+      'throws when it is loaded',
+      `console.log('loading')\nthrow new Error('not today')`,
+      /Failed to analyze broken\.js: Uncaught Error: not today[\s\S]*\[LOG\] 'loading'/,
+    ],
+    [
+      'ends the process',
+      'process.reallyExit(1)',
+      /Failed to analyze broken\.js: Uncaught Error: The code ended its process: process\.exit\(1\)/,
+    ],
+    [
+      'defines a query',
+      `import { query } from './_generated/server'\nexport const q = query({ args: {}, handler: async () => 1 })`,
+      /Failed to analyze broken\.js: `q` is a query, and only actions can be defined in Node\.js/,
+    ],
+  ])('is refused because a Node module %s', async (_what, code, says) => {
+    await app.app.write({ 'convex/broken.ts': `'use node'\n${code}\nexport const x = 1\n` })
+    expect(await push()).toMatch(says)
+    await app.app.remove('convex/broken.ts')
+    expect((await act('counted')).status).toBe('success')
+  })
+
+  it('is refused, by name, for a version of Node that there is not', async () => {
+    await app.app.write({ 'convex.json': JSON.stringify({ node: { nodeVersion: '18' } }) })
+    const text = await push()
+    await app.app.remove('convex.json')
+    expect(text).toContain('UnsupportedNodeVersion')
+    expect(text).toContain('Node.js 18 is not supported')
+  })
+
+  it('is refused, by name, for a package that the registry does not have', async () => {
+    // The CLI sends versions that it has found installed.
+    const body = {
+      adminKey: app.deployKey,
+      dryRun: true,
+      functions: 'convex/',
+      nodeDependencies: [{ name: 'picocolors', version: '0.0.0-none' }],
+      appDefinition: {
+        definition: null,
+        dependencies: [],
+        schema: null,
+        changedModules: [{ path: 'colors.js', source: 'export const x = 1', environment: 'node' }],
+        udfServerVersion: '1.48.0',
+      },
+    }
+    const refused = await post(app.url, '/api/deploy2/start_push', body)
+    expect(refused.status).toBe(400)
+    expect(refused.body).toMatchObject({
+      code: 'ExternalPackagesNotAvailable',
+      message: expect.stringContaining('picocolors@0.0.0-none'),
+    })
+  })
+})
 
 describe('external packages', () => {
   it('are installed at the push, native parts included, and found by the code', async () => {

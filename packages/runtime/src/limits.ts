@@ -62,18 +62,24 @@ export const runtimeLimits = {
   nodeActionTimeMs: 600_000,
   /** Memory of a process of Node actions, which those that run in it share. */
   nodeMemoryMb: 512,
+  /** What Node takes before any user code. */
+  nodeBaseMemoryMb: 64,
   /** Processes that run the Node actions of one deployment, and actions in one. */
   maxNodeProcesses: 4,
   maxActionsPerNodeProcess: 16,
   /** How often a process with actions is looked at, and how long it may compute before new actions go elsewhere. */
   nodeWatchMs: 250,
   nodeStuckMs: 2_000,
+  /** How long one action may compute without giving way while others wait in its process. */
+  nodeSharedTurnMs: 30_000,
   /** Private memory that such a process, and each that it starts, may reserve above what it has at start. */
   nodeDataBytes: 2 * 1024 * 1_048_576,
   /** Connections and names that the supervisor is asked for at the same time. */
   maxNodeConnecting: 256,
   /** Log lines of one Node action, with the one that says so when it has used them up. */
   maxNodeLogLines: 257,
+  /** How often a Node action that no process has begun is given to another. */
+  maxNodeReturns: 3,
   /** All modules of a push, evaluated in Node. */
   nodeAnalysisTimeMs: 30_000,
   /** One run of npm, for a push that asks for packages or a version of Node. */

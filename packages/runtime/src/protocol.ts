@@ -57,6 +57,7 @@ export const frameKinds = {
   transferring: 36,
   /** A large reply has come across: from here on it is the time of user code again. */
   received: 37,
+  actionAccepted: 38,
 } as const
 
 export type FrameKind = (typeof frameKinds)[keyof typeof frameKinds]

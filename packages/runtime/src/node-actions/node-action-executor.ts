@@ -6,6 +6,8 @@ import type { Egress } from '../actions/egress.ts'
 import { runtimeLimits } from '../limits.ts'
 import { systemTimers, type Timers } from '../timers.ts'
 import type { NodeActionRequest, NodeProvider } from './node-action.ts'
+import type { NodeNetwork } from './node-frames.ts'
+import { networkFor } from './node-connections.ts'
 import { NodeActionRunner } from './node-action-runner.ts'
 import { NodeProcess } from './node-process.ts'
 import { NodeWorkspace } from './node-workspace.ts'
@@ -20,12 +22,17 @@ export type NodeActionExecutorOptions = {
   readonly timeMs?: number
   readonly patienceMs?: number
   readonly idleTimeoutMs?: number
+  /** What the platform and the rule for addresses call for, unless said otherwise. */
+  readonly network?: NodeNetwork
+  readonly isInside?: (address: string) => boolean
 }
 
 type Waiting = {
   readonly call: ActionCall
   readonly request: NodeActionRequest
   readonly key: string
+  /** Processes that it was given to and that did not begin it. */
+  returns: number
   stopPatience: () => void
 }
 
@@ -45,6 +52,8 @@ export class NodeActionExecutor {
   readonly #timeMs: number
   readonly #patienceMs: number
   readonly #idleTimeoutMs: number
+  readonly #network: NodeNetwork
+  readonly #isInside: ((address: string) => boolean) | undefined
   readonly #queue: Waiting[] = []
   readonly #runners = new Set<NodeActionRunner>()
   /** By key: processes on their way. */
@@ -55,6 +64,8 @@ export class NodeActionExecutor {
 
   constructor(options: NodeActionExecutorOptions) {
     this.#provider = options.provider
+    this.#isInside = options.isInside
+    this.#network = options.network ?? networkFor(options.egress)
     this.#egress = options.egress
     this.#log = options.log
     this.#clock = options.clock ?? systemClock
@@ -93,7 +104,7 @@ export class NodeActionExecutor {
     this.#running += 1
     this.#stopIdle?.()
     this.#stopIdle = undefined
-    this.#enqueue({ call, request, key: keyOf(request), stopPatience: () => undefined })
+    this.#enqueue({ call, request, key: keyOf(request), returns: 0, stopPatience: () => undefined })
     try {
       return await call.outcome
     } finally {
@@ -117,6 +128,14 @@ export class NodeActionExecutor {
     this.#pump()
   }
 
+  #takeBack(waiting: Waiting): void {
+    waiting.returns += 1
+    if (this.#isClosed) waiting.call.fail(closedError())
+    else if (waiting.returns > runtimeLimits.maxNodeReturns) {
+      waiting.call.fail(new Internal('Processes of Node actions end before they begin one.'))
+    } else this.#enqueue(waiting)
+  }
+
   /** Nobody is refused while a process is on its way. */
   #limitPatience(waiting: Waiting): void {
     waiting.stopPatience = this.#timers.after(this.#patienceMs, () => {
@@ -133,15 +152,15 @@ export class NodeActionExecutor {
 
   #pump(): void {
     const newest = this.#queue.at(-1)?.key
-    for (const waiting of [...this.#queue]) {
+    for (const waiting of this.#queue.splice(0)) {
       const runner = this.#findRunner(waiting.key)
       if (runner === undefined) {
+        this.#queue.push(waiting)
         this.#startRunner(waiting)
         continue
       }
-      this.#queue.splice(this.#queue.indexOf(waiting), 1)
       waiting.stopPatience()
-      runner.start(waiting.call)
+      runner.start(waiting.call, () => this.#takeBack(waiting))
     }
     // What runs older code ends with its last action.
     if (newest === undefined) return
@@ -157,7 +176,9 @@ export class NodeActionExecutor {
 
   #startRunner({ request, key }: Waiting): void {
     if (this.#isClosed || this.#starting.has(key)) return
-    if (this.#runners.size + this.#starting.size >= this.#maxProcesses) return
+    // Those that run older code are on their way out, and may take their time.
+    const alike = [...this.#runners].filter((runner) => runner.key === key).length
+    if (alike >= this.#maxProcesses || this.#runners.size >= this.#maxProcesses * 2) return
     const starting = this.#open(request, key).finally(() => {
       this.#starting.delete(key)
       if (!this.#isClosed) this.#pump()
@@ -173,7 +194,8 @@ export class NodeActionExecutor {
         nodePath,
         workspace,
         variables: request.env.variables,
-        allowsPrivate: this.#egress.allowsPrivate,
+        network: this.#network,
+        ...(this.#isInside === undefined ? {} : { isInside: this.#isInside }),
         log: this.#log,
       })
       if (this.#isClosed) {

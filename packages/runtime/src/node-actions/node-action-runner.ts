@@ -7,7 +7,16 @@ import type { NodeActionEnd, NodeActionStart } from './node-frames.ts'
 import { parseActionEnd, parseLogLines } from './node-messages.ts'
 import type { NodeProcess } from './node-process.ts'
 
-type Running = { readonly call: ActionCall; logLines: number }
+/** Programs that actions have started are looked at less often. */
+const groupWatchEvery = 4
+
+type Running = {
+  readonly call: ActionCall
+  /** Called if it has not begun here, and never will. */
+  readonly onReturned: () => void
+  hasBegun: boolean
+  logLines: number
+}
 
 /** One process and the Node actions in it. */
 export class NodeActionRunner {
@@ -21,6 +30,7 @@ export class NodeActionRunner {
   readonly #exited = createDeferred<void>()
   #stopWatch: (() => void) | undefined
   #nextId = 1
+  #watchCount = 0
   #isRetired = false
   /** When it was asked for a sign of life that it still owes. */
   #askedAtMs: number | undefined
@@ -55,14 +65,31 @@ export class NodeActionRunner {
     return this.isAlive && !this.#isRetired && !this.#isStuck()
   }
 
-  start(call: ActionCall): void {
+  /** It begins when the process says that it has it. If that does not come, `onReturned` is called: it has not begun. */
+  start(call: ActionCall, onReturned: () => void): void {
     const { request } = call
     if (request.kind !== 'action') throw new Error('An HTTP action does not run in Node.')
     const id = String(this.#nextId++)
     const header: NodeActionStart = { modulePath: request.modulePath, name: request.exportName }
-    this.#running.set(id, { call, logLines: 0 })
+    this.#running.set(id, { call, onReturned, hasBegun: false, logLines: 0 })
     this.#watch()
     this.#process.send(frameKinds.startAction, [id, JSON.stringify(header), request.argsText])
+  }
+
+  /** Takes no further actions, and ends with its last. */
+  retire(): void {
+    this.#isRetired = true
+    if (this.#running.size === 0) this.#process.kill()
+  }
+
+  kill(): void {
+    this.#process.kill()
+  }
+
+  #begin(id: string, running: Running): void {
+    if (running.hasBegun) return
+    running.hasBegun = true
+    const { call } = running
     call.begin({
       deliver: (callId, isOk, text, body) =>
         this.#process.send(frameKinds.deliver, [
@@ -76,17 +103,18 @@ export class NodeActionRunner {
       abortRequest: () => undefined,
       end: () => this.#drop(id),
     })
+    this.#process.send(frameKinds.wake, [id])
     void call.outcome.catch(() => undefined).then(() => this.#drop(id))
   }
 
-  /** Takes no further actions, and ends with its last. */
-  retire(): void {
-    this.#isRetired = true
-    if (this.#running.size === 0) this.#process.kill()
-  }
-
-  kill(): void {
-    this.#process.kill()
+  /** Gives back what this process has not begun. */
+  #return(): void {
+    const returned = [...this.#running].filter(([, running]) => !running.hasBegun)
+    for (const [id] of returned) {
+      this.#running.delete(id)
+      this.#process.send(frameKinds.endAction, [id])
+    }
+    for (const [, { onReturned }] of returned) onReturned()
   }
 
   /** Ends every action in it with `reason`, and the process. */
@@ -116,18 +144,40 @@ export class NodeActionRunner {
         this.#askedAtMs = this.#clock.monotonicMs()
         this.#process.send(frameKinds.ping, [])
       }
-      this.#watch()
-      if (this.#isStuck()) this.onChange()
+      this.#watchCount += 1
+      const withPrograms = this.#watchCount % groupWatchEvery === 0
+      void this.#process.checkMemory({ withPrograms }).then(() => this.#watch())
+      if (!this.#isStuck()) return
+      this.#return()
+      if (this.#running.size > 1 && this.#silentMs() > runtimeLimits.nodeSharedTurnMs) this.#endStuck()
+      this.onChange()
     })
   }
 
   #isStuck(): boolean {
-    return this.#askedAtMs !== undefined && this.#clock.monotonicMs() - this.#askedAtMs > runtimeLimits.nodeStuckMs
+    return this.#silentMs() > runtimeLimits.nodeStuckMs
+  }
+
+  #silentMs(): number {
+    return this.#askedAtMs === undefined ? 0 : this.#clock.monotonicMs() - this.#askedAtMs
+  }
+
+  /** One of them computes while the others wait, and nobody knows which. */
+  #endStuck(): void {
+    const limit = `${runtimeLimits.nodeSharedTurnMs / 1000}s`
+    for (const { call } of this.#running.values()) {
+      call.endWith(
+        'Uncaught Error: The Node.js process of this action was ended: one of several actions in it computed for more ' +
+          `than ${limit} without giving way.`,
+      )
+    }
+    this.#process.kill()
   }
 
   #receive(frame: Frame): void {
     if (frame.kind === frameKinds.pong) {
       this.#askedAtMs = undefined
+      if (frame.texts[0] === 'broken') this.retire()
       return
     }
     const [id = '', first = '', second = '', third = '', fourth = ''] = frame.texts
@@ -136,6 +186,9 @@ export class NodeActionRunner {
     const { call } = running
     try {
       switch (frame.kind) {
+        case frameKinds.actionAccepted:
+          this.#begin(id, running)
+          return
         case frameKinds.actionOperation:
           if (!call.operate(first, second, third, fourth)) this.#process.kill()
           return
@@ -173,6 +226,7 @@ export class NodeActionRunner {
 
   #lose(): void {
     const exit = this.#process.exit
+    this.#return()
     const lost = [...this.#running.values()]
     this.#running.clear()
     this.#stopWatch?.()

@@ -7,6 +7,8 @@ import { frameKinds } from '../protocol.ts'
 import { renderError } from '../source-frames.ts'
 import { systemTimers, type Timers } from '../timers.ts'
 import type { NodeProvider, NodeRequirements } from './node-action.ts'
+import { networkFor } from './node-connections.ts'
+import type { NodeNetwork } from './node-frames.ts'
 import { parseError, parseLogLines } from './node-messages.ts'
 import { NodeProcess } from './node-process.ts'
 import { NodeWorkspace } from './node-workspace.ts'
@@ -26,7 +28,7 @@ const maxFailureLogLines = 100
  */
 export class NodeAnalyzer {
   readonly #provider: NodeProvider
-  readonly #allowsPrivate: boolean
+  readonly #network: NodeNetwork
   readonly #log: Log
   readonly #timers: Timers
 
@@ -37,7 +39,7 @@ export class NodeAnalyzer {
     readonly timers?: Timers
   }) {
     this.#provider = options.provider
-    this.#allowsPrivate = options.egress.allowsPrivate
+    this.#network = networkFor(options.egress)
     this.#log = options.log
     this.#timers = options.timers ?? systemTimers
   }
@@ -50,7 +52,7 @@ export class NodeAnalyzer {
       nodePath,
       workspace,
       variables: env.variables,
-      allowsPrivate: this.#allowsPrivate,
+      network: this.#network,
       log: this.#log,
     })
     let isTimedOut = false

@@ -1,10 +1,12 @@
 import dns from 'node:dns'
 import { isIP, Socket } from 'node:net'
 import os from 'node:os'
-import { isInsideAddress } from '../actions/address-policy.ts'
+import type { Egress } from '../actions/egress.ts'
 import { runtimeLimits } from '../limits.ts'
 import { frameKinds, type Frame, type FrameKind } from '../protocol.ts'
 import { sendDescriptor } from '../sandbox/descriptors.ts'
+import { findSyscallTable } from '../sandbox/syscall-tables.ts'
+import type { NodeNetwork } from './node-frames.ts'
 
 const refused = -os.constants.errno.EACCES
 const tooMany = -os.constants.errno.EMFILE
@@ -36,14 +38,17 @@ const resolvers: Readonly<Record<string, (...args: never[]) => Promise<unknown>>
 export class NodeConnections {
   readonly #descriptors: Socket
   readonly #send: (kind: FrameKind, texts: readonly string[]) => void
+  readonly #isInside: (address: string) => boolean
   readonly #connecting = new Set<Socket>()
   #resolving = 0
 
-  /** `descriptors`: a Unix socket to the process, for this alone. */
+  /** `descriptors`: a Unix socket to the process, for this alone. `isInside`: addresses that it may not reach. */
   constructor(options: {
     readonly descriptors: Socket
     readonly send: (kind: FrameKind, texts: readonly string[]) => void
+    readonly isInside: (address: string) => boolean
   }) {
+    this.#isInside = options.isInside
     this.#descriptors = options.descriptors
     this.#send = options.send
     // Nothing comes from there. A write fails when the process has ended, and its exit tells.
@@ -67,7 +72,7 @@ export class NodeConnections {
 
   #connect(id: string, address: string, port: number): void {
     const answer = (status: number): void => this.#send(frameKinds.connected, [id, String(status)])
-    if (isIP(address) === 0 || isInsideAddress(address) || !Number.isInteger(port) || port < 1 || port > 65_535) {
+    if (isIP(address) === 0 || this.#isInside(address) || !Number.isInteger(port) || port < 1 || port > 65_535) {
       return answer(refused)
     }
     if (this.#connecting.size >= runtimeLimits.maxNodeConnecting) return answer(tooMany)
@@ -113,6 +118,13 @@ export class NodeConnections {
       answer(false, { message, code, errno, syscall, hostname })
     }
   }
+}
+
+/** How a process reaches the network: whatever the rule for addresses is, it holds as far as the platform allows. */
+export function networkFor({ allowsPrivate }: Pick<Egress, 'allowsPrivate'>): NodeNetwork {
+  if (allowsPrivate) return 'own'
+  const canHand = process.platform === 'linux' && findSyscallTable(process.arch) !== undefined
+  return canHand ? 'handed' : 'guarded'
 }
 
 /** Node keeps the number of a socket's descriptor at its handle. */

@@ -5,13 +5,16 @@
  * - `boot`: JSON of `NodeBoot`
  * - `analyze`: number, module path; answered by `analyzed`: number, `0` and JSON of what `analyze` found, or `1` and
  *   JSON of an `ErrorDescription`, and log lines as JSON
+ * - `actionAccepted`: number; a `startAction` has arrived and waits for `wake`: until then it may as well run elsewhere
  * - `ready`: JSON of `NodeReady`
  * - `connect`: number, address, port; answered by `connected`: number, 0 or a negative error number; with 0 comes a descriptor
  * - `resolve`: number, a method of `node:dns`, JSON of its arguments; answered by `resolved`: number, `1` and JSON of the
  *   answer, or `0` and JSON of an error
- * - `ping`, answered by `pong`: nothing
+ * - `ping`, answered by `pong`: nothing; or `broken`, unasked, when something went wrong that is no action's
  */
 import type { ErrorDescription } from '../isolate-interface.ts'
+
+export type NodeNetwork = 'own' | 'handed' | 'guarded'
 
 export type NodeBoot = {
   /** Holds the modules; ends in a slash. */
@@ -23,9 +26,9 @@ export type NodeBoot = {
   readonly readableFolders: readonly string[]
   /**
    * `own`: it connects by itself, to wherever it likes. `handed`: the supervisor connects for it, so that the rule for
-   * addresses holds whatever code runs here.
+   * addresses holds whatever code runs here. `guarded`: sockets of Node keep to the rule, where there is nothing better.
    */
-  readonly network: 'own' | 'handed'
+  readonly network: NodeNetwork
   /** The user that it becomes, where the server is root. */
   readonly userId: number | undefined
   /** Private memory that it may reserve above what it has. */

@@ -1,10 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import { createDeferred, type Log } from '@concave/base'
+import { isInsideAddress } from '../actions/address-policy.ts'
 import { runtimeLimits } from '../limits.ts'
 import { encodeFrame, FrameParser, frameKinds, type Frame, type FrameKind } from '../protocol.ts'
+import { readGroupMemoryBytes, readMemoryBytes } from './group-memory.ts'
 import { NodeConnections } from './node-connections.ts'
-import type { NodeBoot, NodeReady } from './node-frames.ts'
+import type { NodeBoot, NodeNetwork, NodeReady } from './node-frames.ts'
 import type { NodeWorkspace } from './node-workspace.ts'
 
 export type NodeExit = {
@@ -19,11 +22,15 @@ export type NodeProcessOptions = {
   /** Its files; removed when it has ended. */
   readonly workspace: NodeWorkspace
   readonly variables: Readonly<Record<string, string>>
-  /** Whether it may reach addresses inside. If not, connections are made for it. */
-  readonly allowsPrivate: boolean
+  readonly network: NodeNetwork
+  /** Which addresses are inside; only tests have an opinion of their own. */
+  readonly isInside?: (address: string) => boolean
   readonly log: Log
 }
 
+/** Node itself is not counted. */
+const maxResidentBytes = (runtimeLimits.nodeMemoryMb + runtimeLimits.nodeBaseMemoryMb) * 1_048_576
+const lastWordsMs = 1_000
 const openWallsWarning =
   'Node actions run without these walls on this machine. Serve only code that you trust, or run the server on Linux.'
 
@@ -46,7 +53,7 @@ export class NodeProcess {
   #isOverMemory = false
   #stderrTail = ''
 
-  private constructor(child: ChildProcess, pid: number, workspace: NodeWorkspace) {
+  private constructor(child: ChildProcess, pid: number, options: NodeProcessOptions) {
     this.#child = child
     this.pid = pid
     this.#socket = child.stdio[3] as Socket
@@ -64,6 +71,7 @@ export class NodeProcess {
     this.#connections = new NodeConnections({
       descriptors: child.stdio[4] as Socket,
       send: (kind, texts) => this.send(kind, texts),
+      isInside: options.isInside ?? isInsideAddress,
     })
     // A write to a process that has just ended fails; `exit` tells the rest.
     this.#socket.on('error', () => this.kill())
@@ -74,10 +82,12 @@ export class NodeProcess {
       // Programs that it has started go with it.
       this.#connections.close()
       this.#killGroup()
-      child.stderr?.destroy()
-      // What it has said before its end is heard first.
-      if (this.#socket.closed) this.#end(code, signal, workspace)
-      else this.#socket.once('close', () => this.#end(code, signal, workspace))
+      // What it has said before its end is heard first. A program that got away may hold the other end open.
+      const timer = setTimeout(() => child.stderr?.destroy(), lastWordsMs)
+      void Promise.all([closed(this.#socket), closed(child.stderr)]).then(() => {
+        clearTimeout(timer)
+        this.#end(code, signal, options)
+      })
     })
   }
 
@@ -102,8 +112,13 @@ export class NodeProcess {
     const spawned = createDeferred<void>()
     child.once('spawn', () => spawned.resolve())
     child.once('error', (error) => spawned.reject(error))
-    await spawned.promise
-    const started = new NodeProcess(child, child.pid as number, workspace)
+    try {
+      await spawned.promise
+    } catch (error) {
+      await workspace.remove()
+      throw error
+    }
+    const started = new NodeProcess(child, child.pid as number, options)
     const ready = createDeferred<NodeReady>()
     const timer = setTimeout(() => {
       started.kill()
@@ -119,7 +134,7 @@ export class NodeProcess {
       temporaryFolder: workspace.temporaryFolder,
       variables,
       readableFolders: workspace.packagesFolder === undefined ? [] : [workspace.packagesFolder],
-      network: options.allowsPrivate ? 'own' : 'handed',
+      network: options.network,
       userId: workspace.userId,
       dataBytes: runtimeLimits.nodeDataBytes,
     }
@@ -151,8 +166,11 @@ export class NodeProcess {
     if (this.#exit === undefined) this.#child.kill('SIGKILL')
   }
 
-  /** Ends it for the memory that it uses. */
-  killForMemory(): void {
+  /** Ends it if it uses more memory than it may, with the programs that it has started if they are looked at too. */
+  async checkMemory(options: { readonly withPrograms: boolean }): Promise<void> {
+    if (process.platform !== 'linux') return
+    const usedBytes = options.withPrograms ? await readGroupMemoryBytes(this.pid) : await readMemoryBytes(this.pid)
+    if (usedBytes === undefined || usedBytes <= maxResidentBytes) return
     this.#isOverMemory = true
     this.kill()
   }
@@ -163,14 +181,17 @@ export class NodeProcess {
     await this.#exited.promise
   }
 
-  #end(code: number | null, signal: string | null, workspace: NodeWorkspace): void {
+  #end(code: number | null, signal: string | null, { workspace, log }: NodeProcessOptions): void {
     const isCrash = signal !== null && crashSignals.has(signal)
     const exit: NodeExit = {
       isOutOfMemory: this.#isOverMemory || (isCrash && this.#saysOutOfMemory()),
       description: signal ?? `exit code ${code}`,
     }
     this.#exit = exit
-    void workspace.remove().then(() => this.#exited.resolve())
+    workspace
+      .remove()
+      .catch((error: unknown) => log.warn({ err: error }, 'Files of a process of Node actions stay behind.'))
+      .finally(() => this.#exited.resolve())
     this.onExit(exit)
   }
 
@@ -185,6 +206,11 @@ export class NodeProcess {
       if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
     }
   }
+}
+
+async function closed(stream: Readable | null): Promise<void> {
+  if (stream === null || stream.closed) return
+  await new Promise<void>((resolve) => stream.once('close', () => resolve()))
 }
 
 /** Everything that it sees of an environment before its deployment's variables (function-runtime.md §3.8). */

@@ -4,6 +4,8 @@
  * code needs them any more.
  */
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -151,7 +153,12 @@ export class NpmNodeProvider implements NodeProvider, AsyncDisposable {
 
   /** Processes of another user cannot pass through the data directory. */
   #expose(id: string, folder: string): Promise<string> {
-    const exposing = this.#exposing.get(id) ?? this.#exposeOnce(id, folder)
+    const before = this.#exposing.get(id) ?? Promise.resolve(undefined)
+    const exposing = before.then(async (known) => {
+      // Folders for temporary files are cleaned by others, too.
+      if (known !== undefined && existsSync(join(known, 'node_modules'))) return known
+      return await this.#exposeOnce(id, folder)
+    })
     this.#exposing.set(id, exposing)
     exposing.catch(() => this.#exposing.delete(id))
     return exposing
@@ -159,7 +166,9 @@ export class NpmNodeProvider implements NodeProvider, AsyncDisposable {
 
   async #exposeOnce(id: string, folder: string): Promise<string> {
     this.#exposedFolder ??= makeExposedFolder()
-    const target = join(await this.#exposedFolder, id)
+    const base = await this.#exposedFolder
+    await mkdir(base, { recursive: true, mode: 0o711 })
+    const target = join(base, `${id}-${randomBytes(4).toString('hex')}`)
     await copyByLinks(folder, target)
     return target
   }

@@ -148,6 +148,18 @@ export function buildDenyFilter(
   ])
 }
 
+/** A BPF program that refuses one system call and allows all others. */
+export function buildSingleDenial(table: Pick<SyscallTable, 'auditArch'>, number: number): Buffer {
+  return assemble([
+    load(offsetArch),
+    jump(jumpEqual, table.auditArch, 1, 0),
+    give(actionKillProcess),
+    load(offsetNumber),
+    ...whenNumber(number, [give(actionErrno | errnoPermission)]),
+    give(actionAllow),
+  ])
+}
+
 /** struct sock_filter[] */
 function assemble(program: readonly Instruction[]): Buffer {
   const bytes = Buffer.alloc(program.length * 8)

@@ -5,12 +5,12 @@ import { encodeFrame, FrameParser, frameKinds, type Frame } from '../../protocol
 export class Channel {
   onFrame: (frame: Frame) => void = () => undefined
   readonly #socket: Socket
-  readonly #write: (bytes: Buffer) => void
+  readonly #write: (bytes: Buffer) => boolean
 
   constructor(fd: number, maxFrameBytes: number) {
     this.#socket = new Socket({ fd, readable: true, writable: true })
-    const { write } = this.#socket
-    this.#write = (bytes) => void Reflect.apply(write, this.#socket, [bytes])
+    // Whatever user code makes of the prototype later.
+    this.#write = this.#socket.write.bind(this.#socket) as (bytes: Buffer) => boolean
     const parser = new FrameParser({ maxFrameBytes })
     this.#socket.on('data', (chunk: Buffer) => {
       for (const frame of parser.push(chunk)) this.onFrame(frame)

@@ -15,8 +15,10 @@ import { installConvex } from './convex-global.ts'
 import { collectLines, installConsole } from './node-console.ts'
 import { currentCall, NodeCall } from './node-call.ts'
 import { installErrors, describeHere } from './node-errors.ts'
+import { guardNetwork } from './guarded-network.ts'
+import { launchWithoutRings } from './launch.ts'
 import { installNetwork } from './network.ts'
-import { exitMessage, watchProcess } from './process-events.ts'
+import { ProcessExit, watchProcess } from './process-events.ts'
 import { putWallsUp } from './walls.ts'
 
 const channelFd = 3
@@ -27,6 +29,7 @@ type Action = {
   readonly invokeAction?: (requestId: string, argsText: string) => unknown
 }
 
+launchWithoutRings()
 const channel = new Channel(channelFd, runtimeLimits.maxFrameBytes)
 const calls = new Map<string, NodeCall>()
 let codeUrl = ''
@@ -42,12 +45,16 @@ channel.onFrame = (frame) => {
       void analyzeModule(first, second)
       return
     case frameKinds.startAction:
-      start(first, JSON.parse(second) as NodeActionStart, third)
+      accept(first, JSON.parse(second) as NodeActionStart, third)
       return
     case frameKinds.deliver:
       calls.get(first)?.deliver(second, third === '1', fourth, fifth)
       return
+    case frameKinds.wake:
+      begin(first)
+      return
     case frameKinds.endAction:
+      accepted.delete(first)
       calls.get(first)?.drop()
       return
     case frameKinds.connected:
@@ -70,7 +77,8 @@ function unexpected(frame: Frame): never {
 
 function boot(options: NodeBoot): void {
   codeUrl = pathToFileURL(options.codeFolder).href
-  if (options.network === 'handed' && process.platform === 'linux') network = installNetwork(channel)
+  if (options.network === 'handed') network = installNetwork(channel)
+  if (options.network === 'guarded') guardNetwork()
   const ready = putWallsUp(options)
   installConsole()
   installConvex()
@@ -78,15 +86,28 @@ function boot(options: NodeBoot): void {
   watchProcess({
     current: () => currentCall.getStore(),
     all: () => [...calls.values()],
+    onBroken: () => channel.send('pong', ['broken']),
   })
   Object.assign(process.env, options.variables)
   channel.send('ready', [JSON.stringify(ready)])
 }
 
-function start(id: string, { modulePath, name }: NodeActionStart, argsText: string): void {
-  const call = new NodeCall({ id, channel, onEnded: () => calls.delete(id) })
-  calls.set(id, call)
-  currentCall.run(call, () => void run(call, modulePath, name, argsText))
+/** Accepted actions that have not begun. */
+const accepted = new Map<string, () => void>()
+
+function accept(id: string, { modulePath, name }: NodeActionStart, argsText: string): void {
+  accepted.set(id, () => {
+    const call = new NodeCall({ id, channel, onEnded: () => calls.delete(id) })
+    calls.set(id, call)
+    currentCall.run(call, () => void run(call, modulePath, name, argsText))
+  })
+  channel.send('actionAccepted', [id])
+}
+
+function begin(id: string): void {
+  const start = accepted.get(id)
+  accepted.delete(id)
+  start?.()
 }
 
 async function run(call: NodeCall, modulePath: string, name: string, argsText: string): Promise<void> {
@@ -95,7 +116,7 @@ async function run(call: NodeCall, modulePath: string, name: string, argsText: s
     if (typeof action === 'string') return call.fail(describePlatformError(action))
     call.succeed((await action.invokeAction(call.id, argsText)) as string)
   } catch (error) {
-    if (error === exitMessage) return
+    if (error instanceof ProcessExit) return
     call.fail(describeHere(error))
   }
 }

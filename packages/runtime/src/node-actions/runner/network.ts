@@ -9,8 +9,10 @@ import dns from 'node:dns'
 import { closeSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { isIP } from 'node:net'
+import os from 'node:os'
 import { loadMessageCalls, type MessageHeader } from '../../sandbox/descriptors.ts'
 import type { Channel } from './channel.ts'
+import { warnOfRefusal } from './refused-address.ts'
 
 type TcpHandle = { open(fd: number): number; close(done?: () => void): void }
 type ConnectRequest = {
@@ -20,6 +22,7 @@ type TcpPrototype = TcpHandle & Record<'connect' | 'connect6', (...args: never[]
 type Binding = { readonly TCP: { readonly prototype: TcpPrototype } }
 
 const descriptorsFd = 4
+const refused = -os.constants.errno.EACCES
 const closeOnExec = 0x40000000
 
 /** Must be called before user code runs. `receive` gets the texts of the supervisor's answers. */
@@ -56,7 +59,7 @@ function connectThrough(ask: Ask): void {
   const { prototype } = (process as unknown as { binding(name: string): Binding }).binding('tcp_wrap').TCP
   const receive = openDescriptors()
   const closed = new WeakSet<TcpHandle>()
-  const { close } = prototype
+  const close = Reflect.get(prototype, 'close') as TcpHandle['close']
   prototype.close = function (this: TcpHandle, done) {
     closed.add(this)
     Reflect.apply(close, this, [done])
@@ -64,6 +67,7 @@ function connectThrough(ask: Ask): void {
   const connect = function (this: TcpHandle, request: ConnectRequest, address: string, port: number): number {
     ask('connect', [address, String(port)], ([status = '0']) => {
       let result = Number(status)
+      if (result === refused) warnOfRefusal(address)
       if (result === 0) {
         const fd = receive()
         if (closed.has(this)) return closeSync(fd)

@@ -2,6 +2,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { ErrorDescription } from '../../isolate-interface.ts'
 import type { LogLevel } from '../../execution.ts'
+import { runtimeLimits } from '../../limits.ts'
 import { truncateMessages } from '../../isolate/console.ts'
 import type { NodeActionEnd } from '../node-frames.ts'
 import type { Channel } from './channel.ts'
@@ -18,6 +19,10 @@ const maxPending = 1000
 /** Of one action (function-runtime.md §3.8). */
 const maxLogLines = 256
 const maxLogCharacters = 1_048_576
+
+/** One frame holds an operation; bytes take up to twice their size in it. */
+const maxOperationBytes = runtimeLimits.maxFrameBytes - 1_048_576
+const tooLarge = 'This is too large for one operation of an action. Store large files through an upload URL instead.'
 
 const tooManyOperations =
   'Too many concurrent operations. See https://docs.convex.dev/functions/actions#limits for more information.'
@@ -52,6 +57,7 @@ export class NodeCall {
     const isForeign = typeof args.requestId === 'string' && args.requestId !== '' && args.requestId !== this.id
     if (this.#isOver || isForeign) throw new Error(leftoverState)
     if (this.#pending.size >= maxPending) throw new Error(tooManyOperations)
+    if (argsText.length + Buffer.byteLength(body) > maxOperationBytes) throw new Error(tooLarge)
     const operationId = String(this.#nextOperation++)
     return await new Promise((resolve, reject) => {
       this.#pending.set(operationId, { operation, resolve, reject })

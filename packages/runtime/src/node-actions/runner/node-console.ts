@@ -1,4 +1,3 @@
-/// <reference path="../../isolate/object-inspect.d.ts" />
 /**
  * `console` and the standard streams: what is written on behalf of an action becomes its log lines, rendered as in the
  * default runtime (function-runtime.md §3.5); what nobody asked for goes nowhere.

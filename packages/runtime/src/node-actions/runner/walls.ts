@@ -5,6 +5,7 @@ import { buildDenyFilter } from '../../sandbox/seccomp-filter.ts'
 import { findDeniedCalls } from '../../sandbox/denied-calls.ts'
 import { enterLandlock } from '../../sandbox/landlock.ts'
 import { type Libc, loadLibc } from '../../sandbox/libc.ts'
+import { replaceTmp } from '../../sandbox/private-folder.ts'
 import { findSyscallTable } from '../../sandbox/syscall-tables.ts'
 import type { NodeBoot, NodeReady } from '../node-frames.ts'
 
@@ -66,7 +67,7 @@ const devices: readonly string[] = ['/dev/null', '/dev/zero', '/dev/full', '/dev
  * them they are reported open. User code must not have run yet.
  */
 export function putWallsUp(boot: NodeBoot): NodeReady {
-  const all: readonly string[] = ['files', 'processes', ...(boot.network === 'handed' ? ['network'] : [])]
+  const all: readonly string[] = ['files', 'processes', ...(boot.network === 'own' ? [] : ['network'])]
   if (process.platform !== 'linux') return { open: all, reason: `${process.platform} has no seccomp and no Landlock.` }
   const denied = findDeniedCalls(process.arch)
   const table = findSyscallTable(process.arch)
@@ -77,15 +78,16 @@ export function putWallsUp(boot: NodeBoot): NodeReady {
   void process.stdout
   void process.stderr
   setLimits(libc, boot)
+  const own = takeTemporaryFolder(boot)
   const hasOwnUser = becomeUser(boot.userId)
   // A change of user clears this.
   libc.prctl(setParentDeathSignal, killSignal, 0, 0, 0)
   if (libc.prctl(setNoNewPrivileges, 1, 0, 0, 0) !== 0) throw new Error('prctl failed.')
-  const hasNetwork = boot.network === 'own'
+  const hasNetwork = boot.network !== 'handed'
   const hasLandlock = enterLandlock(libc, {
     readable: [...systemPaths, dirname(process.execPath), boot.codeFolder, ...boot.readableFolders],
     devices,
-    writable: [boot.temporaryFolder],
+    writable: [own],
     hasNetwork,
   })
   const filter = buildDenyFilter(denied, { hasNetwork, supervisorPid })
@@ -98,10 +100,19 @@ export function putWallsUp(boot: NodeBoot): NodeReady {
     open: [
       ...(hasOwnUser || isRefused(libc.open('/', 0, 0)) ? [] : ['files']),
       ...(isRefused(libc.kill(supervisorPid, 0)) ? [] : ['processes']),
-      ...(hasNetwork || isRefused(libc.socket(2, 1, 0)) ? [] : ['network']),
+      ...(boot.network === 'own' || isRefused(libc.socket(2, 1, 0)) ? [] : ['network']),
     ],
     reason: hasLandlock ? '' : 'The kernel has no Landlock.',
   }
+}
+
+/** Where it may write: in place of `/tmp`, which some code takes for granted, if the system lets us. */
+function takeTemporaryFolder({ userId, temporaryFolder, codeFolder, readableFolders }: NodeBoot): string {
+  const kept = [codeFolder, dirname(process.execPath), ...readableFolders]
+  if (userId === undefined || !replaceTmp(temporaryFolder, kept)) return temporaryFolder
+  process.chdir('/tmp')
+  Object.assign(process.env, { PWD: '/tmp', HOME: '/tmp', TMPDIR: '/tmp' })
+  return '/tmp'
 }
 
 function setLimits(libc: Libc, { dataBytes: growthBytes, userId }: NodeBoot): void {
