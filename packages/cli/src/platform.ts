@@ -1,7 +1,16 @@
 /** What lives in the data directory, opened: the control plane's database, the secrets, the folders of deployments. */
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Clock, createLog, type Log, NotFound, type Random, systemClock, systemRandom } from '@concave/base'
+import {
+  assert,
+  type Clock,
+  createLog,
+  type Log,
+  NotFound,
+  type Random,
+  systemClock,
+  systemRandom,
+} from '@concave/base'
 import { ControlPlane } from '@concave/control-plane'
 import type { KeyVerdict } from '@concave/deployment'
 import { HttpEgress, RunnerPool } from '@concave/runtime'
@@ -23,7 +32,12 @@ export async function openPlatform(options: {
   const notRunning = (): never => {
     throw new NotFound('ServerNotRunning', 'This needs a running server: start it with `npm start`.')
   }
-  const provisioner = { create: async () => notRunning(), remove: async () => notRunning(), urlOf: notRunning }
+  const provisioner = {
+    create: async () => notRunning(),
+    configure: async () => notRunning(),
+    remove: async () => notRunning(),
+    urlOf: notRunning,
+  }
   const controlPlane = await openControlPlane({ ...deps, dataDir: options.dataDir, committers, provisioner })
   return {
     controlPlane,
@@ -52,7 +66,7 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
   }
   const egress = opened.use(new HttpEgress({ allowsPrivate: allowsPrivateFetch(config) }))
   // Each needs the other: keys are looked up when the first request comes, long after both exist.
-  let verify: ControlPlane['verifyDeploymentKey'] | undefined
+  let plane: ControlPlane | undefined
   const deployments = new DeploymentHost({
     ...deps,
     folder: join(config.dataDir, 'deployments'),
@@ -60,11 +74,23 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
     ports: config.deploymentPorts,
     keysOf: (name) => ({
       verify: async (presented): Promise<KeyVerdict> => {
-        const verdict = await verify?.(name, presented)
-        if (verdict?.kind === 'ok') return { kind: 'ok', keyId: String(verdict.keyId), isReadOnly: verdict.isReadOnly }
+        const verdict = await plane?.verifyDeploymentKey(name, presented)
+        if (verdict?.kind === 'ok') {
+          const { keyId, isReadOnly, allowedActions } = verdict
+          return { kind: 'ok', keyId: String(keyId), isReadOnly, allowedActions }
+        }
         return { kind: verdict?.kind === 'otherDeployment' ? 'otherDeployment' : 'unknown' }
       },
     }),
+    describe: async (name) => {
+      assert(plane !== undefined, 'No request is served before the control plane is open.')
+      return await plane.describeDeployment(name)
+    },
+    onDeployed: (name) => {
+      plane?.noteDeploy(name).catch((error: unknown) => {
+        log.warn({ err: error, deployment: name }, 'Could not note when code was pushed.')
+      })
+    },
     runners,
     egress,
     committers,
@@ -76,7 +102,7 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
     provisioner: deployments,
   })
   opened.defer(() => controlPlane.close())
-  verify = controlPlane.verifyDeploymentKey.bind(controlPlane)
+  plane = controlPlane
   opened.defer(controlPlane.onKeysChanged(() => deployments.recheckKeys()))
   opened.defer(() => deployments.close())
   await deployments.start()

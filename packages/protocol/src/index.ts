@@ -18,3 +18,12 @@ export {
 } from './sync-messages.ts'
 export { sessionRequestId } from './request-id.ts'
 export { decodeTs, encodeTs } from './ts-encoding.ts'
+export {
+  deploymentActions,
+  isAllowed,
+  isReadOnlySet,
+  operationOf,
+  readOnlyActions,
+  type AllowedActions,
+  type DeploymentAction,
+} from './deployment-actions.ts'

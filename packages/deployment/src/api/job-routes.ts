@@ -4,7 +4,7 @@ import type { Database } from '@concave/database'
 import { emptyReply, type HttpRequest, type RouteHandler, type Router } from '@concave/http'
 import { canonicalFunctionPath, parseFunctionPath } from '@concave/protocol'
 import { z } from 'zod'
-import { type Access, requireWrite } from '../access.ts'
+import { type Access, requireAction } from '../access.ts'
 import { FunctionError } from '../functions/function-error.ts'
 import { deploymentLimits } from '../limits.ts'
 import { auditLog } from '../records.ts'
@@ -36,7 +36,7 @@ export function addJobRoutes(
     request: HttpRequest,
     schema: Schema,
   ): Promise<z.infer<Schema>> => {
-    requireWrite(await access.requireAdmin(request.headers.authorization), 'OperationNotPermitted')
+    requireAction(await access.requireAdmin(request.headers.authorization), 'deployment:data:write')
     const body = await readJson(request, schema, deploymentLimits.maxCallBodyBytes)
     if (typeof body.componentId === 'string') {
       throw new BadRequest('ComponentNotFound', `There is no component with the id ${body.componentId}.`)
