@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readOnlyActions } from './deployment-actions.ts'
+import { readOnlyActions } from '@concave/protocol'
 import { openTestControlPlane, type CreatedProject, type TestControlPlane } from './control-plane-fixture.ts'
 
 type Authorized = {
@@ -206,6 +206,29 @@ it('has no limits, no bill and no news', async () => {
   expect(await plane.call('GET', '/v1/version', { token: null })).toMatchObject({
     status: 200,
     body: { message: null },
+  })
+})
+
+it('describes its routes, with what they read', async () => {
+  const document = await plane.call('GET', '/api/openapi.json', { token: null })
+  expect(document).toMatchObject({
+    status: 200,
+    body: {
+      openapi: '3.1.0',
+      servers: [{ url: '/api' }],
+      paths: {
+        '/claim_preview_deployment': {
+          post: {
+            requestBody: {
+              content: { 'application/json': { schema: { required: ['projectSelection', 'identifier'] } } },
+            },
+            security: [{ 'Any Credential': [] }],
+          },
+        },
+        '/deployment/url_for_key': { post: { security: [] } },
+        '/deployment/{name}/team_and_project': { get: { parameters: [{ name: 'name', in: 'path' }] } },
+      },
+    },
   })
 })
 
