@@ -267,6 +267,16 @@ describe('an HTTP action', () => {
     for (const path of ['/one', '/one/', '/seen', '/in/deep', '/three/seen', '/one/in/seen', '/one/two/seen']) {
       expect(await get(path), path).toEqual([404, 'No matching routes found'])
     }
+    const listed = (await system('components:list', {})) as { path: string; httpPrefix: string | null }[]
+    expect(Object.fromEntries(listed.map(({ path, httpPrefix }) => [path, httpPrefix]))).toEqual({
+      '': null,
+      one: '/one/',
+      'one/inner': '/one/in/',
+      two: '/two/',
+      'two/inner': '/two/in/',
+      three: null,
+      'three/inner': null,
+    })
     const below = await fetch(`${app.url}/http/one/below/a`)
     expect(await below.text()).toBe('below first /one/below/a')
   })

@@ -2,7 +2,7 @@ import type { Blobs } from '@concave/blobs'
 import type { Clock, Log } from '@concave/base'
 import { type Database, systemTransactionLimits, type Transaction } from '@concave/database'
 import { fileLimits } from './file-limits.ts'
-import { deleteUnowned, findUnownedSince, isOwned, listUnowned } from './file-rows.ts'
+import { deleteUnowned, findUnownedSince, isOwned, listOwners, listUnowned } from './file-rows.ts'
 import type { FileStore } from './file-store.ts'
 
 export type FileCollectorDependencies = {
@@ -63,8 +63,9 @@ export class FileCollector {
     const tx = this.#database.begin('mutation', { limits: systemTransactionLimits })
     const rows = await listUnowned(tx, until, fileLimits.collectBatch)
     const records = rows.filter(({ storageKey }) => !this.#files.isArriving(storageKey))
+    const owners = records.length === 0 ? [] : await listOwners(tx)
     for (const { storageKey } of records) {
-      if (await isFree(tx, storageKey, until)) await this.#blobs.delete(storageKey)
+      if (await isFree(tx, storageKey, { owners, until })) await this.#blobs.delete(storageKey)
     }
     if (records.length === 0) return true
     await this.#database.mutate('storage:collect', async (change) => {
@@ -83,8 +84,12 @@ export class FileCollector {
 }
 
 /** A blob that a mutation has stored may have a file; one whose file was deleted may be recorded a second time, later. */
-async function isFree(tx: Transaction, storageKey: string, until: bigint): Promise<boolean> {
-  if (await isOwned(tx, storageKey)) return false
+async function isFree(
+  tx: Transaction,
+  storageKey: string,
+  { owners, until }: { readonly owners: readonly string[]; readonly until: bigint },
+): Promise<boolean> {
+  if (await isOwned(tx, storageKey, owners)) return false
   const since = await findUnownedSince(tx, storageKey)
   return since !== undefined && since <= until
 }

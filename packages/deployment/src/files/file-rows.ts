@@ -47,9 +47,19 @@ export async function findFileByUuid(tx: Transaction, uuid: string): Promise<Sto
   return await files.first(tx, 'by_storage_id', [uuid])
 }
 
-/** Whether a file of the app or of any component, mounted or not, has the blob. */
-export async function isOwned(tx: Transaction, storageKey: string): Promise<boolean> {
+/** Namespaces of the app and of components, mounted or not, that have files. */
+export async function listOwners(tx: Transaction): Promise<readonly string[]> {
+  const owners: string[] = []
   for (const namespace of listNamespaces(tx.catalog, files.name)) {
+    const count = await tx.within(namespace, () => tx.count(files.name, { scope: 'private' }))
+    if (count > 0) owners.push(namespace)
+  }
+  return owners
+}
+
+/** Whether a file in one of the namespaces has the blob. */
+export async function isOwned(tx: Transaction, storageKey: string, owners: readonly string[]): Promise<boolean> {
+  for (const namespace of owners) {
     const file = await tx.within(namespace, () => files.first(tx, 'by_storage_key', [storageKey]))
     if (file !== null) return true
   }

@@ -42,6 +42,9 @@ test('is told from anything else', async () => {
   for (const text of [null, '', 'x', token.slice(1), `${token}A`, `${token}=`, ` ${token}`, token.toUpperCase()]) {
     await expect(tokens.check(text)).rejects.toMatchObject({ status: 401 })
   }
+  for (const text of [null, '', 'x', `${token}A`, `${token}=`]) {
+    await expect(tokens.check(text)).rejects.toMatchObject({ code: 'InvalidStorageToken' })
+  }
 })
 
 test('makes its secret once, however many ask at the same time', async () => {

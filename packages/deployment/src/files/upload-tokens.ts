@@ -2,6 +2,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Clock, type Random, Unauthenticated } from '@concave/base'
 import type { MetaStore } from '@concave/storage'
+import { findDocumentId } from '@concave/values'
 import { fileLimits } from './file-limits.ts'
 
 const secretKey = 'files/uploadTokenSecret'
@@ -38,14 +39,15 @@ export class UploadTokens {
    */
   async check(token: string | null): Promise<string> {
     const bytes = Buffer.from(token ?? '', 'base64url')
-    if (bytes.length < timeBytes + macBytes || bytes.toString('base64url') !== token) {
+    const component = bytes.subarray(timeBytes + macBytes)
+    const isWhole = bytes.length >= timeBytes + macBytes && bytes.toString('base64url') === token
+    if (!isWhole || (component.length > 0 && findDocumentId(component.toString()) === undefined)) {
       throw new Unauthenticated(
         'InvalidStorageToken',
         'The URL needs the parameter "token", as ctx.storage.generateUploadUrl() gives it.',
       )
     }
     const time = bytes.subarray(0, timeBytes)
-    const component = bytes.subarray(timeBytes + macBytes)
     const mac = bytes.subarray(timeBytes, timeBytes + macBytes)
     if (!timingSafeEqual(mac, await this.#mac(time, component))) {
       throw new Unauthenticated('StorageTokenInvalid', 'The upload URL was not made by this deployment.')

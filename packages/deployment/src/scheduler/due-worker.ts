@@ -65,6 +65,7 @@ export class DueWorker {
   }
 
   resume(): void {
+    if (!this.#isPaused) return
     this.#isPaused = false
     this.#bell.resolve()
   }
