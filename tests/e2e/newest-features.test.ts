@@ -121,10 +121,10 @@ describe('what comes close to a limit', () => {
   }
 
   it('is warned of in the log', async () => {
-    expect(await linesOf('query', 'events:readOften', { times: 3072 })).toEqual([])
-    expect(await linesOf('query', 'events:readOften', { times: 3073 })).toEqual([
+    expect(await linesOf('mutation', 'events:writeMegabytes', { count: 13 })).toEqual([])
+    expect(await linesOf('mutation', 'events:writeMegabytes', { count: 14 })).toEqual([
       expect.stringMatching(
-        /^\[WARN\] Many reads in a single function execution \(actual: 3073, limit: 4096\)\. Consider/,
+        /^\[WARN\] Many bytes written in a single function execution \(actual: 14\d{6} bytes, limit: 16777216 bytes\)$/,
       ),
     ])
     const large = expect.stringContaining('[WARN] Large arguments of the scheduled function events:insertAt (actual: 5')

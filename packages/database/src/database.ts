@@ -84,11 +84,8 @@ export class Database {
     const headTs = committer.durableTs
     const catalogs = await CatalogHistory.load(committer.snapshot(headTs))
     const definitions = [...systemTables, ...(deps.tables ?? [])]
-    const counts = await TableCounts.load(
-      deps.storage,
-      headTs,
-      findCountedIndexes(catalogs.latest, definitions),
-      (index, from) => committer.snapshot(headTs).countKeys(index, { from, to: undefined }),
+    const counts = await TableCounts.load(deps.storage, headTs, findCountedIndexes(catalogs.latest), (index, from) =>
+      committer.snapshot(headTs).countKeys(index, { from, to: undefined }),
     )
     const codec = await PageCursorCodec.load(deps.storage.meta, deps.random)
     const database = new Database(deps, committer, catalogs, counts, codec)
@@ -119,16 +116,11 @@ export class Database {
     this.#counts = counts
     this.#textCache = new TextCache({ ...deps.textCache, startTs: committer.appliedTs })
     this.#vectorSearches = new VectorSearches({ startTs: committer.appliedTs, ...deps.vectors })
-    const definitions = [...systemTables, ...(deps.tables ?? [])]
     committer.onApplied((commit) => {
-      const { latest } = this.#catalogs
+      const before = this.#catalogs.latest
       this.#catalogs.apply(commit)
-      // New tables are watched before their first documents are counted.
-      if (this.#catalogs.latest !== latest) {
-        for (const [tablet, index] of findCountedIndexes(this.#catalogs.latest, definitions)) {
-          counts.watch(tablet, index)
-        }
-      }
+      const { latest } = this.#catalogs
+      if (latest !== before) this.#counts.watch(findCountedIndexes(latest))
       this.#counts.apply(commit)
       this.#textCache.apply(commit)
       this.#vectorSearches.apply(commit)
@@ -155,7 +147,7 @@ export class Database {
       namespace: options.namespace ?? rootNamespace,
       nowNs: this.#clock.nowNs(),
       countDocuments: (table) => this.#countDocuments(table, at),
-      countWithValue: ({ index }) => this.#counts.countWithValue(index),
+      countWithValue: () => this.#counts.countWithValue(),
     })
   }
 
@@ -333,16 +325,17 @@ function defaultSleep(ms: number): Promise<void> {
   })
 }
 
-/** By table, of the app and of every component. */
-function findCountedIndexes(catalog: Catalog, definitions: readonly SystemTable[]): ReadonlyMap<Tablet, IndexId> {
+/** By table, of all namespaces. */
+function findCountedIndexes(catalog: Catalog): ReadonlyMap<Tablet, IndexId> {
   const found = new Map<Tablet, IndexId>()
-  const counted = definitions.filter(({ countedIndex }) => countedIndex !== undefined)
-  for (const table of catalog.tables()) {
-    if (!table.isSystem) continue
-    const definition = counted.find(({ name }) => name === table.name)
-    if (definition === undefined) continue
-    const entry = table.indexes.find(({ descriptor }) => descriptor === definition.countedIndex)
-    if (entry !== undefined) found.set(table.tablet, entry.index)
+  for (const { isSystem, state, name, tablet, indexes } of catalog.tables()) {
+    const countedIndex = isSystem && state === 'active' ? countedIndexes.get(name) : undefined
+    const entry = countedIndex === undefined ? undefined : indexes.find(({ descriptor }) => descriptor === countedIndex)
+    if (entry !== undefined) found.set(tablet, entry.index)
   }
   return found
 }
+
+const countedIndexes: ReadonlyMap<string, string> = new Map(
+  systemTables.flatMap(({ name, countedIndex }) => (countedIndex === undefined ? [] : [[name, countedIndex]])),
+)

@@ -42,7 +42,8 @@ export async function validateStaged(options: StagedValidationOptions): Promise<
 
 async function walk(options: StagedValidationOptions, table: TableEntry): Promise<'valid' | 'over'> {
   const { database, schema, tableName, slice } = options
-  const { value: start } = await database.read((tx) => findStagedProgress(tx, schema, tableName))
+  const { namespace } = schema
+  const { value: start } = await database.read((tx) => findStagedProgress(tx, schema, tableName), { namespace })
   let from: Uint8Array = start === undefined ? new Uint8Array(0) : keyAfter(Buffer.from(start.position, 'base64'))
   let documents = start?.numDocsValidated ?? 0
   let saved = documents
@@ -78,7 +79,7 @@ async function walk(options: StagedValidationOptions, table: TableEntry): Promis
 async function fail(options: StagedValidationOptions, text: string): Promise<boolean> {
   const { tableName } = options
   const id = idOf(parseValue(text) as ValueObject)
-  const { value } = await options.database.mutate('system:stagedValidation', async (tx) => {
+  return await mutate(options, async (tx) => {
     const current = findCurrent(tx, options)
     if (current === undefined) return true
     const document = await tx.get(id, { scope: 'private' })
@@ -89,11 +90,10 @@ async function fail(options: StagedValidationOptions, text: string): Promise<boo
     await finish(tx, current, tableName, { state: 'failed', error: describeViolation(id, tableName, error) })
     return true
   })
-  return value
 }
 
 async function settle(options: StagedValidationOptions, state: StagedState): Promise<void> {
-  await options.database.mutate('system:stagedValidation', async (tx) => {
+  await mutate(options, async (tx) => {
     const current = findCurrent(tx, options)
     if (current !== undefined) await finish(tx, current, options.tableName, state)
   })
@@ -107,7 +107,7 @@ async function finish(tx: Transaction, schema: LoadedSchema, tableName: string, 
 
 async function saveProgress(options: StagedValidationOptions, documents: number, last: Uint8Array): Promise<void> {
   const { tableName } = options
-  await options.database.mutate('system:stagedValidation', async (tx) => {
+  await mutate(options, async (tx) => {
     const current = findCurrent(tx, options)
     if (current === undefined) return
     const totalDocs = await tx.count(tableName, { scope: 'private' })
@@ -116,6 +116,15 @@ async function saveProgress(options: StagedValidationOptions, documents: number,
     if (row !== undefined) await stagedProgress.patch(tx, row._id, progress)
     else await stagedProgress.insert(tx, { schemaId: schemaRowId(tx, current), tableName, ...progress })
   })
+}
+
+async function mutate<T>(
+  { database, schema }: StagedValidationOptions,
+  run: (tx: Transaction) => Promise<T>,
+): Promise<T> {
+  const { namespace } = schema
+  const { value } = await database.mutate('system:stagedValidation', run, { namespace })
+  return value
 }
 
 /** The schema as it is now, if its validator still waits for an outcome. */

@@ -2,6 +2,7 @@ import { createLog, systemClock } from '@concave/base'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 
+import { createNamespace } from './bootstrap.ts'
 import type { Database } from './database.ts'
 import { collect, mutate, openTestDatabase, patchOf, scan, value } from './database-fixture.ts'
 import type { StagedState } from './loaded-schema.ts'
@@ -34,14 +35,14 @@ async function push(database: Database, schema: string | null): Promise<void> {
   await database.mutate('push', (tx) => finishSchemaPush(tx, started.schemaId))
 }
 
-function stateOf(database: Database): StagedState | undefined {
-  return database.catalogAt(database.latestTs()).schemas('').active?.staged.get('users')
+function stateOf(database: Database, namespace = ''): StagedState | undefined {
+  return database.catalogAt(database.latestTs()).schemas(namespace).active?.staged.get('users')
 }
 
 /** The state when nothing is left to check. */
-async function settled(database: Database): Promise<StagedState | undefined> {
+async function settled(database: Database, namespace = ''): Promise<StagedState | undefined> {
   for (;;) {
-    const state = stateOf(database)
+    const state = stateOf(database, namespace)
     if (state?.state !== 'pending') return state
     await new Promise(setImmediate)
   }
@@ -211,6 +212,30 @@ describe('a staged validator', () => {
     expect((await progress()) ?? 10).toBeGreaterThanOrEqual(before ?? 0)
     worker = startWorker(database)
     expect(await settled(database)).toEqual({ state: 'valid' })
+  })
+
+  it('is checked in the namespace of a component', async () => {
+    const options = { namespace: 'one' }
+    await database.mutate('test', (tx) => createNamespace(tx, 'one'))
+    const inOne = async (name: unknown): Promise<string> => {
+      const inserted = await database.mutate('test', (tx) => tx.insert('users', value({ name })), options)
+      return inserted.value
+    }
+    await inOne('a')
+    const bad = await inOne(7)
+    // The app's table of the same name is another one.
+    await insert(database, 'x')
+    await worker.stop()
+    const schema = schemaText(anything, named('string'))
+    const { value: started } = await database.mutate('push', (tx) => startSchemaPush(tx, { schema, nowMs: 0 }), options)
+    worker = startWorker(database, { slice: { rows: 1, bytes: 1000 }, saveEvery: 1 })
+    expect(await waitForSchema(database, started.schemaId, 5000)).toEqual({ type: 'complete' })
+    await database.mutate('push', (tx) => finishSchemaPush(tx, started.schemaId), options)
+    expect(await settled(database, 'one')).toEqual({
+      state: 'failed',
+      error: expect.stringContaining(`Document with ID "${bad}" in table "users" does not match the schema`),
+    })
+    expect(stateOf(database)).toBeUndefined()
   })
 
   it('is never valid while a document contradicts it, however writes race with the check', async () => {

@@ -7,7 +7,7 @@ export type SystemTable = {
   readonly name: string
   readonly number: number
   readonly indexes: readonly { readonly name: string; readonly fields: readonly string[] }[]
-  /** Counted without reading: how many documents have a value in this index's first field. */
+  /** Counted without reading: how many documents have a value in this index's first field. Of one kind of table only. */
   readonly countedIndex?: string
 }
 

@@ -2,9 +2,11 @@ import { MemoryDisk, MemoryStorage } from '@concave/storage'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 
+import { createNamespace } from './bootstrap.ts'
 import { Collection } from './collection.ts'
 import type { Database } from './database.ts'
 import { mutate, openTestDatabase } from './database-fixture.ts'
+import { deleteNamespace } from './namespace-deletion.ts'
 
 type Job = { readonly name: string; readonly nextTs?: bigint | undefined }
 const jobs = new Collection<Job>('_scheduled_jobs')
@@ -14,7 +16,7 @@ type Counts = { readonly all: number; readonly waiting: number }
 async function counted(database: Database): Promise<Counts> {
   const { value } = await database.read(async (tx) => ({
     all: await tx.count('_scheduled_jobs', { scope: 'private' }),
-    waiting: tx.countWithValue('_scheduled_jobs', 'by_next_ts'),
+    waiting: tx.countOutstanding(),
   }))
   return value
 }
@@ -70,3 +72,20 @@ function forgetWatched({ meta }: MemoryDisk): void {
   const counts = Object.fromEntries(Object.entries(stored.counts).filter(([tablet]) => !tablet.startsWith('-')))
   meta.set(key, { ...record, value: JSON.stringify({ ...stored, counts }) })
 }
+
+test('counts what waits in components too, as long as they are there', async () => {
+  const disk = new MemoryDisk()
+  const database = await openTestDatabase({ storage: new MemoryStorage({ disk }) })
+  await database.mutate('test', (tx) => createNamespace(tx, 'one'))
+  await database.mutate('test', (tx) => jobs.insert(tx, { name: 'a', nextTs: 1n }), { namespace: 'one' })
+  await mutate(database, (tx) => jobs.insert(tx, { name: 'b', nextTs: 1n }))
+  await mutate(database, (tx) => jobs.insert(tx, { name: 'finished' }))
+  expect(database.begin('query').countOutstanding()).toBe(2)
+  expect(database.begin('query', { namespace: 'one' }).countOutstanding()).toBe(2)
+  await database.close()
+  const reopened = await openTestDatabase({ storage: new MemoryStorage({ disk }) })
+  expect(reopened.begin('query').countOutstanding()).toBe(2)
+  await reopened.mutate('test', (tx) => deleteNamespace(tx, 'one'))
+  expect(reopened.begin('query').countOutstanding()).toBe(1)
+  await reopened.close()
+})

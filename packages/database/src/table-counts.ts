@@ -78,17 +78,26 @@ export class TableCounts {
     this.#sinceCheckpoint += 1
   }
 
-  /** From now on counts the documents that have a value in the index's first field. There must be none yet. */
-  watch(tablet: Tablet, index: IndexId): void {
-    if (this.#watched.has(tablet)) return
-    assert((this.#counts.get(tablet)?.count ?? 0) === 0, 'a table is watched before it has documents')
-    this.#watched.set(tablet, index)
-    this.#change(-index, 0n, 0)
+  /** Watches these and no others from now on. What is added must have no documents yet. */
+  watch(watched: ReadonlyMap<Tablet, IndexId>): void {
+    for (const [tablet, index] of this.#watched) {
+      if (watched.has(tablet)) continue
+      this.#watched.delete(tablet)
+      this.#counts.delete(-index)
+    }
+    for (const [tablet, index] of watched) {
+      if (this.#watched.has(tablet)) continue
+      assert((this.#counts.get(tablet)?.count ?? 0) === 0, 'a table is watched before it has documents')
+      this.#watched.set(tablet, index)
+      this.#change(-index, 0n, 0)
+    }
   }
 
-  /** Documents with a value in the first field of a watched index, as of the newest applied commit. */
-  countWithValue(index: IndexId): number {
-    return this.#counts.get(-index)?.count ?? 0
+  /** Documents with a value in the first field of watched indexes, all together, as of the newest applied commit. */
+  countWithValue(): number {
+    let count = 0
+    for (const index of this.#watched.values()) count += this.#counts.get(-index)?.count ?? 0
+    return count
   }
 
   #applyIndexes(commit: Commit, touched: ReadonlySet<IndexId>): void {

@@ -75,8 +75,8 @@ export type TransactionDependencies = {
   readonly nowNs: bigint
   /** Documents of a table as of the snapshot. */
   readonly countDocuments: (table: TableEntry) => Promise<number>
-  /** Documents with a value in the first field of a counted index, now. */
-  readonly countWithValue: (index: IndexEntry) => number
+  /** Documents with a value in the first field of counted indexes, now. */
+  readonly countWithValue: () => number
 }
 
 type Method = 'get' | 'patch' | 'replace' | 'delete'
@@ -94,7 +94,7 @@ export class Transaction {
   readonly #textCache: TextCache
   readonly #nowMs: number
   readonly #countDocuments: (table: TableEntry) => Promise<number>
-  readonly #countWithValue: (index: IndexEntry) => number
+  readonly #countWithValue: () => number
   readonly #creationTimes: CreationTimes
   readonly #reads = new ReadSet()
   readonly #writes = new OwnWrites()
@@ -164,12 +164,11 @@ export class Transaction {
   }
 
   /**
-   * How many documents have a value in the first field of a system table's counted index, as of the newest commit. For
-   * limits: costs nothing, records no dependency and does not see this transaction's own writes.
+   * How many functions are scheduled and have not finished, in all namespaces, as of the newest commit. For limits: costs
+   * nothing, records no dependency and does not see this transaction's own writes.
    */
-  countWithValue(tableName: string, indexName: string): number {
-    const table = this.#findReadableTable(tableName, 'private')
-    return table === undefined ? 0 : this.#countWithValue(indexOf(table, indexName))
+  countOutstanding(): number {
+    return this.#countWithValue()
   }
 
   /** Counts a file whose content the function itself stores. */

@@ -41,11 +41,10 @@ test('the arguments of what a mutation schedules are 16 MiB and no more', async 
 
 test('a million functions may be outstanding, and no more', async () => {
   const tx = fixture.database.begin('mutation')
-  const outstanding = vi.spyOn(tx, 'countWithValue').mockReturnValue(999_998)
+  vi.spyOn(tx, 'countOutstanding').mockReturnValue(999_998)
   await schedule(tx, {})
   await schedule(tx, {})
   await expect(schedule(tx, {})).rejects.toThrow('Too many scheduled functions that have not run yet (limit: 1000000)')
-  expect(outstanding).toHaveBeenCalledWith('_scheduled_jobs', 'by_next_ts')
 })
 
 test('large arguments are warned of', async () => {

@@ -129,7 +129,7 @@ export function toMs(ts: bigint): number {
 /** Parallel mutations do not see each other's: the limit may be overstepped by what they schedule at one time. */
 function checkOutstanding(tx: Transaction, scheduledHere: number): void {
   const { maxOutstanding } = schedulerLimits
-  if (tx.countWithValue(scheduledJobs.name, 'by_next_ts') + scheduledHere <= maxOutstanding) return
+  if (tx.countOutstanding() + scheduledHere <= maxOutstanding) return
   throw new FunctionError(
     `TooManyOutstandingScheduledFunctions: Too many scheduled functions that have not run yet (limit: ${maxOutstanding}). Schedule fewer at a time, or let them schedule the next ones.`,
   )
