@@ -44,6 +44,10 @@ it('survives what an HTTP action awaits', async () => {
   ])
 })
 
+it('leaves alone what does not use it, WebAssembly, patterns and keys among it', async () => {
+  expect(await query(app.url, 'plain:platform')).toEqual([5, '7', 32])
+})
+
 it('leaves errors their positions', async () => {
   const stackOf = async (args: object): Promise<string | undefined> =>
     (await post(app.url, '/api/query', { path: 'tasks:failing', args })).body.errorMessage
@@ -53,10 +57,10 @@ it('leaves errors their positions', async () => {
   expect(await stackOf({ late: false })).toBe(
     [
       'Error: at once',
-      '    at throwAtOnce (tasks.ts:77)',
-      '    at <anonymous> (tasks.ts:72)',
+      '    at throwAtOnce (tasks.ts:80)',
+      '    at <anonymous> (tasks.ts:75)',
       '    at withUser (lib/requestState.ts:9)',
-      '    at failingHandler (tasks.ts:72)\n',
+      '    at failingHandler (tasks.ts:75)\n',
     ].join('\n'),
   )
 })
