@@ -116,7 +116,7 @@ function toBytes(value: unknown): Uint8Array {
 function encodeBase64(bytes: Uint8Array, given: unknown): string {
   const options = toOptions(given)
   const alphabet = alphabets[toAlphabet(options)]
-  const padding = Boolean(options['omitPadding']) ? '' : '='
+  const padding = options['omitPadding'] ? '' : '='
   let text = ''
   for (let i = 0; i < bytes.length; i += 3) {
     const [a = 0, b, c] = [bytes[i], bytes[i + 1], bytes[i + 2]]
