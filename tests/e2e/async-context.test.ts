@@ -44,6 +44,10 @@ it('survives what an HTTP action awaits', async () => {
   ])
 })
 
+it('leaves alone what does not use it, WebAssembly, patterns and keys among it', async () => {
+  expect(await query(app.url, 'plain:platform')).toEqual([5, '7', 32])
+})
+
 it('leaves errors their positions', async () => {
   const stackOf = async (args: object): Promise<string | undefined> =>
     (await post(app.url, '/api/query', { path: 'tasks:failing', args })).body.errorMessage

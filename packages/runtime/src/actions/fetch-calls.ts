@@ -39,6 +39,7 @@ export class FetchCalls {
   abort(fetchId: string): void {
     this.#running.get(fetchId)?.abort()
     this.#streams.cancel(fetchId)
+    this.#streams.abort(fetchId, 'The request was aborted.')
   }
 
   close(): void {

@@ -1,7 +1,7 @@
 /** `fetch`, bodies and streams of actions, against a server of this test. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { gzipSync } from 'node:zlib'
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ActionFixture, openActionFixture } from '../testing/action-fixture.ts'
 
@@ -9,6 +9,8 @@ let fixture: ActionFixture
 let url: string
 /** Set while a request of `/hang` is open. */
 let hangingClosed: Promise<void>
+/** Set while a request of `/slow-upload` is open. */
+let uploadClosed: Promise<void>
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>
 
@@ -31,6 +33,16 @@ const routes: Readonly<Record<string, Handler>> = {
   '/gzip': (_request, response) => {
     response.setHeader('content-encoding', 'gzip')
     response.end(gzipSync('squeezed '.repeat(100)))
+  },
+  '/codings': (request, response) => {
+    const coding = String(request.headers['x-coding'])
+    const encode = { deflate: deflateSync, br: brotliCompressSync, zstd: zstdCompressSync }[coding]
+    response.setHeader('content-encoding', `identity, ${coding}`)
+    response.end(encode?.('squeezed'))
+  },
+  '/slow-upload': (request) => {
+    request.resume()
+    uploadClosed = new Promise((resolve) => request.once('close', resolve))
   },
   '/empty': (_request, response) => {
     response.statusCode = 204
@@ -59,8 +71,19 @@ const routes: Readonly<Record<string, Handler>> = {
   },
 }
 
+/** `/count/3` leads to `/count/2`, and so on to `/count/0`. */
+function countDown(url: string, response: ServerResponse): void {
+  const left = Number(url.slice('/count/'.length))
+  if (left > 0) response.writeHead(302, { location: `/count/${left - 1}` })
+  response.end(String(left))
+}
+
 const server = createServer((request, response) => {
   const handler = routes[request.url ?? '']
+  if (request.url?.startsWith('/count/') === true) {
+    countDown(request.url, response)
+    return
+  }
   if (handler === undefined) {
     response.statusCode = 404
     response.end('nothing here')
@@ -182,6 +205,64 @@ describe('fetch', () => {
       ['TypeError', 'fetch attempted redirect'],
       ['TypeError', 'fetch too many redirects'],
     ])
+  })
+
+  test('follows twenty redirects and shows the first when it is to follow none', async () => {
+    expect(
+      await run(`
+        const twenty = await fetch(args.url + '/count/20')
+        const more = await fetch(args.url + '/count/21').catch((error) => error.message)
+        const first = await fetch(args.url + '/count/20', { redirect: 'manual' })
+        return [await twenty.text(), twenty.url, more, first.status, first.headers.get('location'), first.redirected]
+      `),
+    ).toEqual(['0', `${url}/count/0`, 'fetch too many redirects', 302, '/count/19', false])
+  })
+
+  test.each(['deflate', 'br', 'zstd'])('unpacks %s', async (coding) => {
+    expect(
+      await run(`return await (await fetch(args.url + '/codings', { headers: { 'x-coding': '${coding}' } })).text()`),
+    ).toBe('squeezed')
+  })
+
+  test('takes a request, whose body it uses, and what is said beside it', async () => {
+    expect(
+      await run(`
+        const request = new Request(args.url + '/echo', { method: 'POST', body: 'sent', headers: { 'x-own': 'a', 'x-other': 'b' }, keepalive: true })
+        const echo = await (await fetch(request)).json()
+        const again = await fetch(request).catch((error) => error.name)
+        const other = await (await fetch(new Request(args.url + '/echo', { headers: { 'x-own': 'a' } }), { method: 'PUT', body: 'put', headers: { 'x-other': 'b' } })).json()
+        return [echo.body, echo.headers['x-own'], request.bodyUsed, again, other.method, other.body, other.headers['x-own'] ?? null, other.headers['x-other']]
+      `),
+    ).toEqual(['sent', 'a', true, 'TypeError', 'PUT', 'put', null, 'b'])
+  })
+
+  test('gives headers that nobody can change', async () => {
+    expect(
+      await run(`
+        const { headers } = await fetch(args.url + '/echo')
+        const attempts = [() => headers.set('a', 'b'), () => headers.append('a', 'b'), () => headers.delete('content-type')]
+        const names = attempts.map((attempt) => { try { attempt() } catch (error) { return error.name } })
+        const own = new Headers(headers); own.set('a', 'b')
+        return [names, headers.has('a'), own.get('a'), new Response(null, { headers }).headers.get('content-type')]
+      `),
+    ).toEqual([['TypeError', 'TypeError', 'TypeError'], false, 'b', 'application/json'])
+  })
+
+  test('is ended by its signal while it sends a body', async () => {
+    expect(
+      await run(`
+        const controller = new AbortController()
+        let pieces = 0, cancelled
+        const body = new ReadableStream({
+          async pull(c) { await sleep(1); c.enqueue(new Uint8Array(10)); if (++pieces === 3) controller.abort(new Error('enough')) },
+          cancel(reason) { cancelled = reason?.message ?? 'cancelled' },
+        })
+        const outcome = await fetch(args.url + '/slow-upload', { method: 'POST', body, duplex: 'half', signal: controller.signal }).catch((error) => error.message)
+        while (cancelled === undefined) await sleep(1)
+        return outcome
+      `),
+    ).toBe('enough')
+    await uploadClosed
   })
 
   test('fails with a TypeError when nobody answers, the scheme is another, or the body breaks off', async () => {

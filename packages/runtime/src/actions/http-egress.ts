@@ -128,7 +128,10 @@ async function send(request: http.ClientRequest, body: Hop['body']): Promise<voi
     return
   }
   for (let piece = await body.read(); piece !== undefined; piece = await body.read()) {
-    if (request.destroyed) return
+    if (request.destroyed) {
+      body.cancel()
+      return
+    }
     if (!request.write(piece)) await whenDrained(request)
   }
   request.end()

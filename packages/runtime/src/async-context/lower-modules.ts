@@ -1,10 +1,11 @@
+import { BadRequest } from '@concave/base'
 import type { Program } from 'acorn'
 import { resolveSpecifier } from '../runner/module-graph.ts'
 import { listDynamicImports } from '../stateless/dynamic-imports.ts'
 import { listImports } from '../stateless/prepare-module.ts'
 import { findRefusedSyntax } from '../stateless/refused-syntax.ts'
 import { parseModule } from '../stateless/syntax.ts'
-import { lowerModule } from './lower-module.ts'
+import { lowerModule, type LoweredModule } from './lower-module.ts'
 
 type Module = { readonly path: string; readonly source: string; readonly sourceMap?: string | null | undefined }
 
@@ -13,7 +14,8 @@ const contextClass = /\bAsync(?:LocalStorage|Resource)\b/
 
 /**
  * The same modules, with those lowered that may share a context with `AsyncLocalStorage` (function-runtime.md §3.7). All
- * others stay as they are, and so does what cannot be parsed or loaded, which is refused later.
+ * others stay as they are, and so does what cannot be parsed or loaded, which is refused later. Rejects with `BadRequest`
+ * for syntax that esbuild does not take.
  */
 export async function lowerModules<T extends Module>(modules: readonly T[]): Promise<readonly T[]> {
   if (!modules.some(({ source }) => contextClass.test(source))) return modules
@@ -23,10 +25,19 @@ export async function lowerModules<T extends Module>(modules: readonly T[]): Pro
     modules.map(async (module) => {
       if (!affected.has(module.path)) return module
       const sourceMap = typeof module.sourceMap === 'string' && module.sourceMap !== '' ? module.sourceMap : undefined
-      const lowered = await lowerModule({ path: module.path, source: module.source, sourceMap })
+      const lowered = await lowerOrRefuse({ path: module.path, source: module.source, sourceMap })
       return { ...module, source: lowered.source, ...(sourceMap === undefined ? {} : { sourceMap: lowered.sourceMap }) }
     }),
   )
+}
+
+async function lowerOrRefuse(module: Parameters<typeof lowerModule>[0]): Promise<LoweredModule> {
+  try {
+    return await lowerModule(module)
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    throw new BadRequest('InvalidModules', `Failed to analyze ${module.path}: ${text}`, { cause: error })
+  }
 }
 
 /** Paths that a module imports, at once or later; undefined if it cannot be loaded. */

@@ -18,6 +18,7 @@ import { installBlob } from './web/blob.ts'
 import { installCrypto } from './web/crypto.ts'
 import { installDeterminism } from './web/determinism.ts'
 import { installDomException } from './web/dom-exception.ts'
+import { installEncodedBytes } from './web/encoded-bytes.ts'
 import { installEvents } from './web/events.ts'
 import { installFetch } from './web/fetch.ts'
 import { installFormData } from './web/form-data.ts'
@@ -65,6 +66,7 @@ function installWebInterfaces(): void {
   installAbort()
   installTextEncoding()
   installBase64()
+  installEncodedBytes()
   installStreams()
   installBlob()
   installFormData()

@@ -1,4 +1,5 @@
 /** Bodies on their way to and from the host, one piece at a time in each direction. */
+import type { AbortSignal } from '../web/abort.ts'
 import { bytesToText, textToBytes } from '../byte-text.ts'
 import { toBytes } from './streams/read-all.ts'
 import { notify, request } from './operations.ts'
@@ -24,10 +25,11 @@ export function openByteSource(streamId: string, onOpen?: (fail: (reason: unknow
   )
 }
 
-/** Gives the host all of `stream` as `streamId`. Rejects if either side fails; the other one is told. */
-export async function sendBody(streamId: string, stream: object): Promise<void> {
+/** Gives the host all of `stream` as `streamId`. Rejects if either side fails; the other one is told. `signal` ends it. */
+export async function sendBody(streamId: string, stream: object, signal?: AbortSignal): Promise<void> {
   const reader = new ReadableStreamDefaultReader(stream as ReadableStream)
   const args = JSON.stringify({ streamId })
+  signal?.addEventListener('abort', () => void reader.cancel(signal.reason).catch(() => undefined))
   try {
     for (;;) {
       const { value, done } = await reader.read()
@@ -36,7 +38,7 @@ export async function sendBody(streamId: string, stream: object): Promise<void> 
     }
   } catch (error) {
     notify('stream/abort', { streamId, message: error instanceof Error ? error.message : 'The stream failed' })
-    reader.cancel(error).catch(() => undefined)
+    reader.cancel(signal?.aborted === true ? signal.reason : error).catch(() => undefined)
     throw error
   }
   await request('stream/end', args)

@@ -45,7 +45,7 @@ async function fetch(input: unknown, init?: RequestInit): Promise<Response> {
   signal.addEventListener('abort', onAbort)
   const asked = askHost('fetch', JSON.stringify(args), bytes)
   // What cannot be sent is told by the answer.
-  if (body?.stream !== undefined) void sendBody(fetchId, body.stream).catch(() => undefined)
+  if (body?.stream !== undefined) void sendBody(fetchId, body.stream, signal).catch(() => undefined)
   asked.catch(() => undefined)
   const { text } = await Promise.race([asked, aborted])
   const head = JSON.parse(text) as HostResponse
