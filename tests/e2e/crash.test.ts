@@ -26,7 +26,7 @@ import { pushApp, type PushedApp } from './pushed-app.ts'
 const rounds = Number(process.env['CRASH_ROUNDS'] ?? 6)
 
 // Each start takes seconds, and more where other work shares the machine.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 + rounds * 20_000 })
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 + rounds * 20_000 })
 
 const maxAcknowledgedPerRound = 120
 const cronIntervalMs = 1000
