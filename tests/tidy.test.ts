@@ -111,7 +111,9 @@ describe.each(Object.keys(levels))('room %s', (room) => {
 })
 
 function isEntry(path: string): boolean {
-  return /src\/(index|main)\.ts$|-worker\.ts$|\/(runner|local-backend|egress-process)\/main\.ts$|\/isolate\/entry\.ts$/.test(path)
+  return /src\/(index|main)\.ts$|-worker\.ts$|\/(runner|local-backend|egress-process)\/main\.ts$|\/isolate\/entry\.ts$/.test(
+    path,
+  )
 }
 
 function isTestFile(path: string): boolean {
