@@ -23,10 +23,11 @@ import { fixtureFolder } from './fixtures.ts'
 import { post, query } from './http-calls.ts'
 import { pushApp, type PushedApp } from './pushed-app.ts'
 
-// Each run of the CLI takes seconds, and more where other work shares the machine.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
-
 const rounds = Number(process.env['CRASH_ROUNDS'] ?? 6)
+
+// Each start takes seconds, and more where other work shares the machine.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 + rounds * 20_000 })
+
 const maxAcknowledgedPerRound = 120
 const cronIntervalMs = 1000
 const maxDelayMs = 50
