@@ -101,7 +101,7 @@ test('names mean functions of the caller, references those of its children that 
     expect(() => app.resolve(app.root, { reference }), reference).toThrow(message)
   }
   expect(() => app.resolve(one, { reference: '_reference/childComponent/two/lib/m/shown' })).toThrow('not found')
-  expect(() => app.resolveFrom('k9', { name: 'a:own' })).toThrow("Couldn't resolve a:own")
+  expect(() => app.resolveForAction('k9', { name: 'a:own' })).toThrow("Couldn't resolve a:own")
 })
 
 test('handles name functions from anywhere, internal ones too, and stay the same', () => {

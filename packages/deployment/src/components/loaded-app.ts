@@ -133,11 +133,18 @@ export class LoadedApp {
     return resolveReference(caller, reference)
   }
 
-  /** As `resolve`, from inside a component that may be gone: an action goes on while the app is pushed anew. */
-  resolveFrom(componentId: string, args: Readonly<Record<string, unknown>>): FunctionAddress {
+  /**
+   * As `resolve`, for actions, which have a text of their own for what is not there. Their component may be gone: an action
+   * goes on while the app is pushed anew.
+   */
+  resolveForAction(componentId: string, args: Readonly<Record<string, unknown>>): FunctionAddress {
     const caller = this.findById(componentId)
-    if (caller !== undefined) return this.resolve(caller, args)
-    throw new CatchableError(`Couldn't resolve ${String(args['reference'] ?? args['name'])}`)
+    const { name, reference, functionHandle } = args
+    const isReference = typeof name !== 'string' && typeof functionHandle !== 'string'
+    const found =
+      caller === undefined ? undefined : isReference ? tryReference(caller, reference) : this.resolve(caller, args)
+    if (found !== undefined) return found
+    throw new CatchableError(`Couldn't resolve ${String(reference ?? name ?? functionHandle)}`)
   }
 
   /**
@@ -182,6 +189,16 @@ function resolveReference(caller: LoadedComponent, reference: string): FunctionA
     throw new CatchableError(`Component ${component.path} does not export ${rest.join('.')}`)
   }
   return { component, path }
+}
+
+function tryReference(caller: LoadedComponent, reference: unknown): FunctionAddress | undefined {
+  if (typeof reference !== 'string') return undefined
+  try {
+    return resolveReference(caller, reference)
+  } catch (error) {
+    if (error instanceof CatchableError) return undefined
+    throw error
+  }
 }
 
 function handleId(component: LoadedComponent, path: FunctionPath): string {

@@ -127,7 +127,7 @@ export class DeploymentActionHost implements ActionHost {
   async resolveAddress(args: Args): Promise<FunctionAddress> {
     const { database, registry } = this.scheduling
     const app = await registry.load(database.begin('query'))
-    return app.resolveFrom(this.component.id, args)
+    return app.resolveForAction(this.component.id, args)
   }
 
   async #run(kind: 'query' | 'mutation' | 'action', call: FunctionCall): Promise<CallOutcome> {
@@ -159,7 +159,7 @@ const syscalls: Readonly<Record<string, Syscall>> = {
   '1.0/createFunctionHandle': async (host, args) => {
     const { database, registry } = host.scheduling
     const app = await registry.load(database.begin('query'))
-    return JSON.stringify(app.handleOf(findTarget(app.resolveFrom(host.component.id, args))))
+    return JSON.stringify(app.handleOf(findTarget(app.resolveForAction(host.component.id, args))))
   },
   '1.0/actions/cancel_job': async ({ scheduling, component }, { id }) => {
     await cancelFromAction(scheduling, component, id)

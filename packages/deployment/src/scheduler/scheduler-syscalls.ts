@@ -45,7 +45,7 @@ export async function scheduleFromAction(
     'system:schedule',
     async (tx) => {
       await requireMounted(tx)
-      const target = (await registry.load(tx)).resolveFrom(component.id, args)
+      const target = (await registry.load(tx)).resolveForAction(component.id, args)
       const request = { target, args: args['args'], atSeconds: args['ts'] }
       const warnings: [code: string, message: string][] = []
       const warn = (reason: string, message: string): void => void warnings.push([reason, message])
