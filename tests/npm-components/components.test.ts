@@ -1,8 +1,17 @@
 // Components from npm, unmodified, in one app: each is driven through its public functions by the suite of its name.
 import { startTestServer, type TestServer } from '@concave/testing'
 import { afterAll, beforeAll, describe, vi } from 'vitest'
+import { actionCacheSuite } from './action-cache.ts'
+import { actionRetrierSuite } from './action-retrier.ts'
+import { aggregateSuite } from './aggregate.ts'
 import { type ComponentApp, pushComponentApp } from './component-app.ts'
+import { cronsSuite } from './crons.ts'
+import { migrationsSuite } from './migrations.ts'
+import { persistentTextStreamingSuite } from './persistent-text-streaming.ts'
+import { presenceSuite } from './presence.ts'
 import { rateLimiterSuite } from './rate-limiter.ts'
+import { shardedCounterSuite } from './sharded-counter.ts'
+import { workpoolSuite } from './workpool.ts'
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 })
 
@@ -17,4 +26,13 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]()
 })
 
+describe('action-cache', () => actionCacheSuite(() => app))
+describe('action-retrier', () => actionRetrierSuite(() => app))
+describe('aggregate', () => aggregateSuite(() => app))
+describe('crons', () => cronsSuite(() => app))
+describe('migrations', () => migrationsSuite(() => app))
+describe('persistent-text-streaming', () => persistentTextStreamingSuite(() => app))
+describe('presence', () => presenceSuite(() => app))
 describe('rate-limiter', () => rateLimiterSuite(() => app))
+describe('sharded-counter', () => shardedCounterSuite(() => app))
+describe('workpool', () => workpoolSuite(() => app))
