@@ -25,7 +25,10 @@ export async function pushComponentApp(
 ): Promise<ComponentApp> {
   const nodeModules = join(folder, 'node_modules')
   if (!existsSync(nodeModules)) throw new Error('The components are not installed; `npm test` installs them.')
-  const app = await pushApp(server, { folder: join(folder, 'apps', name), name, nodeModules, env })
+  return componentApp(await pushApp(server, { folder: join(folder, 'apps', name), name, nodeModules, env }))
+}
+
+export function componentApp(app: AsyncDisposable & Pick<PushedApp, 'url' | 'deployKey' | 'cli' | 'push'>): ComponentApp {
   const ask = async (path: string, args: object = {}): Promise<unknown> => await query(app.url, path, args)
   return {
     url: app.url,

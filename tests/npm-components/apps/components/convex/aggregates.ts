@@ -103,8 +103,13 @@ export const photoAt = query({
 })
 
 export const photoCounts = query({
-  args: { albums: v.array(v.string()) },
-  handler: async (ctx, { albums }) => await photos.countBatch(ctx, albums.map((namespace) => ({ namespace }))),
+  args: { albums: v.array(v.string()), isStale: v.optional(v.boolean()) },
+  handler: async (ctx, { albums, isStale = false }) =>
+    await photos.countBatch(
+      ctx,
+      albums.map((namespace) => ({ namespace })),
+      { stale: isStale },
+    ),
 })
 
 export const albums = query({

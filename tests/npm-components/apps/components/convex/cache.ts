@@ -13,16 +13,14 @@ export const compute = internalAction({
 })
 
 const lasting = new ActionCache(components.actionCache, { action: internal.cache.compute, name: 'lasting' })
-const brief = new ActionCache(components.actionCache, { action: internal.cache.compute, name: 'brief', ttl: 50 })
 
 const args = { subject: v.string(), x: v.number() }
 
 export const fetch = action({
-  args: { ...args, force: v.optional(v.boolean()) },
-  handler: async (ctx, { force = false, ...rest }): Promise<number> => await lasting.fetch(ctx, rest, { force }),
+  args: { ...args, force: v.optional(v.boolean()), ttl: v.optional(v.number()) },
+  handler: async (ctx, { force = false, ttl, ...rest }): Promise<number> =>
+    await lasting.fetch(ctx, rest, ttl === undefined ? { force } : { force, ttl }),
 })
-
-export const fetchBrief = action({ args, handler: async (ctx, rest): Promise<number> => await brief.fetch(ctx, rest) })
 
 export const remove = mutation({
   args,
