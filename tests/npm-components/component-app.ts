@@ -5,6 +5,9 @@ import { repositoryRoot, type TestServer, waitFor } from '@concave/testing'
 import { mutation, post, query } from '../e2e/http-calls.ts'
 import { type PushedApp, pushApp } from '../e2e/pushed-app.ts'
 
+/** Work in the background takes several functions a step, each of which waits its turn on a busy machine. */
+const patienceMs = 45_000
+
 const folder = join(repositoryRoot, 'tests/npm-components')
 
 export type ComponentApp = AsyncDisposable &
@@ -50,7 +53,7 @@ export function componentApp(app: AsyncDisposable & Pick<PushedApp, 'url' | 'dep
         return holds(last as T) ? (last as T) : undefined
       }
       try {
-        return await waitFor(path, look)
+        return await waitFor(path, look, patienceMs)
       } catch (error) {
         throw new Error(`${path} went on to say ${JSON.stringify(last)}`, { cause: error })
       }

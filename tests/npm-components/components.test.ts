@@ -13,7 +13,7 @@ import { rateLimiterSuite } from './rate-limiter.ts'
 import { shardedCounterSuite } from './sharded-counter.ts'
 import { workpoolSuite } from './workpool.ts'
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 })
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 let server: TestServer
 let app: ComponentApp

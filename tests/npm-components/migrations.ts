@@ -24,7 +24,8 @@ export function migrationsSuite(app: () => ComponentApp): void {
   it('shows what a batch would do and leaves it undone', async () => {
     await app().cli.succeed('run', 'migrations:addUsers', '{"count":35}')
     const dry = await app().cli.run('run', 'migrations:run', '{"fn":"migrations:greet","dryRun":true}')
-    expect(dry.stderr).toContain('Dry run')
+    expect(dry.stderr).toContain('Hello, user 9.')
+    expect(dry.stderr).not.toContain('Hello, user 10.')
     expect(new Set(await greetings())).toEqual(new Set([null]))
   })
 
