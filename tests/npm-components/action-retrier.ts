@@ -10,7 +10,8 @@ export function actionRetrierSuite(app: () => ComponentApp): void {
     expect(events).toHaveLength(1)
     return events[0]
   }
-  const attempts = async (subject: string): Promise<unknown[]> => await app().query<unknown[]>('events:list', { subject })
+  const attempts = async (subject: string): Promise<unknown[]> =>
+    await app().query<unknown[]>('events:list', { subject })
 
   it('runs an action again until it succeeds', async () => {
     const subject = 'retry success'

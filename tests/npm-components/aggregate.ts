@@ -38,8 +38,7 @@ export function aggregateSuite(app: () => ComponentApp): void {
 
   it('finds by offset and by rank', async () => {
     const all = sorted()
-    for (const offset of [0, 1, 37, 99])
-      expect(await app().query('aggregates:at', { offset })).toBe(all[offset])
+    for (const offset of [0, 1, 37, 99]) expect(await app().query('aggregates:at', { offset })).toBe(all[offset])
     expect(await app().query('aggregates:at', { offset: -1 })).toBe(all.at(-1))
     expect(await app().query('aggregates:rank', { score: 90 })).toBe(all.filter((score) => score > 90).length)
   })

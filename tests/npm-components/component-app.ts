@@ -31,7 +31,9 @@ export async function pushComponentApp(
   return componentApp(await pushApp(server, { folder: join(folder, 'apps', name), name, nodeModules, env }))
 }
 
-export function componentApp(app: AsyncDisposable & Pick<PushedApp, 'url' | 'deployKey' | 'cli' | 'push'>): ComponentApp {
+export function componentApp(
+  app: AsyncDisposable & Pick<PushedApp, 'url' | 'deployKey' | 'cli' | 'push'>,
+): ComponentApp {
   const ask = async (path: string, args: object = {}): Promise<unknown> => await query(app.url, path, args)
   return {
     url: app.url,

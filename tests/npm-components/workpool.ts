@@ -20,7 +20,8 @@ export function workpoolSuite(app: () => ComponentApp): void {
       ['a', 'b', 'c'].map((name) => ({ kind: 'success', returnValue: `${name} done` })),
     )
     expect(await events(subject)).toEqual(['begin a', 'end a', 'begin b', 'end b', 'begin c', 'end c'])
-    for (const id of ids) expect(await app().query('pools:status', { pool: 'serial', id })).toEqual({ state: 'finished' })
+    for (const id of ids)
+      expect(await app().query('pools:status', { pool: 'serial', id })).toEqual({ state: 'finished' })
   })
 
   it('runs at the same time what a wider pool is given', async () => {

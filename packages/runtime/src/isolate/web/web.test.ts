@@ -431,7 +431,11 @@ describe('headers, bodies, forms', () => {
 })
 
 test('a response without a body may be made with an empty text', () => {
-  expect(there('((r) => [r.status, r.body, [...r.headers]])(new Response("", { status: 205 }))')).toEqual([205, null, []])
+  expect(there('((r) => [r.status, r.body, [...r.headers]])(new Response("", { status: 205 }))')).toEqual([
+    205,
+    null,
+    [],
+  ])
 })
 
 describe('crypto and contexts', () => {

@@ -9,7 +9,10 @@ const args = { name: v.string(), by: v.optional(v.number()) }
 
 export const add = mutation({ args, handler: async (ctx, { name, by = 1 }) => await counter.add(ctx, name, by) })
 
-export const subtract = mutation({ args, handler: async (ctx, { name, by = 1 }) => await counter.subtract(ctx, name, by) })
+export const subtract = mutation({
+  args,
+  handler: async (ctx, { name, by = 1 }) => await counter.subtract(ctx, name, by),
+})
 
 export const addThenFail = mutation({
   args,
