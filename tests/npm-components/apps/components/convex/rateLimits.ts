@@ -1,4 +1,4 @@
-import { MINUTE, RateLimiter } from '@convex-dev/rate-limiter'
+import { HOUR, MINUTE, RateLimiter } from '@convex-dev/rate-limiter'
 import { v } from 'convex/values'
 import { components } from './_generated/api'
 import { mutation, query } from './_generated/server'
@@ -7,7 +7,7 @@ const rateLimiter = new RateLimiter(components.rateLimiter, {
   trial: { kind: 'fixed window', rate: 3, period: MINUTE },
   message: { kind: 'token bucket', rate: 2, period: 1000, capacity: 2 },
   reserved: { kind: 'token bucket', rate: 1, period: MINUTE, maxReserved: 2 },
-  sharded: { kind: 'token bucket', rate: 20, period: MINUTE, shards: 4 },
+  sharded: { kind: 'token bucket', rate: 20, period: HOUR, shards: 4 },
   eventual: { kind: 'token bucket', rate: 5, period: MINUTE, applyUpdates: 'asynchronously' },
 })
 
