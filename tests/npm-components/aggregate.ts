@@ -34,6 +34,7 @@ export function aggregateSuite(app: () => ComponentApp): void {
       scores.push(...added)
       await expectStatistics()
     }
+    expect(await app().query('aggregates:statistics')).toMatchObject({ count: 100 })
   })
 
   it('finds by offset and by rank', async () => {

@@ -26,13 +26,18 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]()
 })
 
-describe('action-cache', () => actionCacheSuite(() => app))
-describe('action-retrier', () => actionRetrierSuite(() => app))
-describe('aggregate', () => aggregateSuite(() => app))
-describe('crons', () => cronsSuite(() => app))
-describe('migrations', () => migrationsSuite(() => app))
-describe('persistent-text-streaming', () => persistentTextStreamingSuite(() => app))
-describe('presence', () => presenceSuite(() => app))
-describe('rate-limiter', () => rateLimiterSuite(() => app))
-describe('sharded-counter', () => shardedCounterSuite(() => app))
-describe('workpool', () => workpoolSuite(() => app))
+const suites = {
+  'action-cache': actionCacheSuite,
+  'action-retrier': actionRetrierSuite,
+  aggregate: aggregateSuite,
+  crons: cronsSuite,
+  migrations: migrationsSuite,
+  'persistent-text-streaming': persistentTextStreamingSuite,
+  presence: presenceSuite,
+  'rate-limiter': rateLimiterSuite,
+  'sharded-counter': shardedCounterSuite,
+  workpool: workpoolSuite,
+}
+describe.each(Object.entries(suites))('%s', (_name, suite) => {
+  suite(() => app)
+})

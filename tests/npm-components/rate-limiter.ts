@@ -10,7 +10,7 @@ export function rateLimiterSuite(app: () => ComponentApp): void {
 
   it('lets a fixed window pass its rate for each key, and says when to come again', async () => {
     const oks = [1, 2, 3, 4].map(async () => (await limit({ name: 'trial', key: 'ann' })).ok)
-    expect((await Promise.all(oks)).sort()).toEqual([false, true, true, true])
+    expect((await Promise.all(oks)).filter((ok) => ok)).toHaveLength(3)
     const refused = await limit({ name: 'trial', key: 'ann' })
     expect(refused.ok).toBe(false)
     expect(refused.retryAfter).toBeGreaterThan(0)
