@@ -21,16 +21,24 @@ export type PushedApp = AsyncDisposable &
 
 export async function pushApp(
   server: Pick<TestServer, 'url' | 'teamId' | 'accessToken'>,
-  options: { readonly folder: string; readonly type?: 'dev' | 'prod'; readonly name?: string },
+  options: {
+    readonly folder: string
+    readonly type?: 'dev' | 'prod'
+    readonly name?: string
+    readonly nodeModules?: string
+    readonly env?: Readonly<Record<string, string>>
+  },
 ): Promise<PushedApp> {
   const { folder, type = 'dev', name = 'Pushed' } = options
   const project = await createProject(server, { name, type })
-  const app = await openAppFolder({ from: folder })
+  const { nodeModules, env = {} } = options
+  const app = await openAppFolder({ from: folder, ...(nodeModules === undefined ? {} : { nodeModules }) })
   const cli = await openCli(app, deployKeyAccess(server, project.deployKey))
   const command = type === 'dev' ? ['dev', '--once'] : ['deploy']
   const push = async (): Promise<void> => {
     await cli.succeed(...command, '--typecheck', 'disable')
   }
+  for (const [variable, value] of Object.entries(env)) await cli.succeed('env', 'set', variable, value)
   await push()
   return {
     ...project,

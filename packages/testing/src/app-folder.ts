@@ -19,9 +19,13 @@ const packageJson = JSON.stringify({
   dependencies: { convex: '1.48.0' },
 })
 
-/** `from`: a folder whose content is copied. */
+/** `from`: a folder whose content is copied. `nodeModules`: packages of the app, if not this repository's. */
 export async function openAppFolder(
-  options: { readonly from?: string; readonly files?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly from?: string
+    readonly files?: Readonly<Record<string, string>>
+    readonly nodeModules?: string
+  } = {},
 ): Promise<AppFolder> {
   const folder = await makeTemporaryFolder('app')
   const write: AppFolder['write'] = async (files) => {
@@ -32,7 +36,7 @@ export async function openAppFolder(
   }
   await write({ 'package.json': packageJson })
   if (options.from !== undefined) await cp(options.from, folder, { recursive: true, filter: isSource })
-  await symlink(join(repositoryRoot, 'node_modules'), join(folder, 'node_modules'))
+  await symlink(options.nodeModules ?? join(repositoryRoot, 'node_modules'), join(folder, 'node_modules'))
   await write(options.files ?? {})
   return {
     path: folder,

@@ -186,13 +186,15 @@ export class Response extends Body {
   }
 
   constructor(body?: unknown, init: ResponseInit & { readonly [responseOrigin]?: ResponseOrigin } = {}) {
-    super(init.headers, body)
-    const origin = init[responseOrigin]
     const status = Math.trunc(Number(init.status ?? 200))
+    // Lenient where Fetch §5.5 is strict: apps and components answer 204 and 205 with an empty text.
+    const isEmptyText = body === '' && nullBodyStatuses.has(status)
+    super(init.headers, isEmptyText ? undefined : body)
+    const origin = init[responseOrigin]
     if (origin === undefined && !(status >= 200 && status <= 599)) {
       throw new RangeError(`The status provided (${status}) is outside the range [200, 599].`)
     }
-    if (body !== undefined && body !== null && nullBodyStatuses.has(status)) {
+    if (!isEmptyText && body !== undefined && body !== null && nullBodyStatuses.has(status)) {
       throw new TypeError('Response with null body status cannot have body')
     }
     this.#status = origin?.status ?? status

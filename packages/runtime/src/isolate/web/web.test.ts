@@ -389,7 +389,7 @@ describe('headers, bodies, forms', () => {
     '[...new Headers({ b: 1, a: 2 }).keys()]',
     '((r) => [r.status, r.ok, r.statusText, r.type, [...r.headers]])(new Response("x", { status: 201, statusText: "Made", headers: { a: "b" } }))',
     'new Response("", { status: 99 })',
-    'new Response("", { status: 204 })',
+    'new Response("x", { status: 204 })',
     'new Response(null, { status: 204 }).body',
     '((r) => [r.status, r.headers.get("content-type")])(Response.json({ a: 1 }, { status: 400 }))',
     '((r) => [r.status, r.headers.get("location")])(Response.redirect("http://a/b", 301))',
@@ -428,6 +428,14 @@ describe('headers, bodies, forms', () => {
     const expected: unknown = await (0, eval)(expression)
     expect(await context.run(expression)).toEqual(JSON.parse(JSON.stringify(expected)))
   })
+})
+
+test('a response without a body may be made with an empty text', () => {
+  expect(there('((r) => [r.status, r.body, [...r.headers]])(new Response("", { status: 205 }))')).toEqual([
+    205,
+    null,
+    [],
+  ])
 })
 
 describe('crypto and contexts', () => {
