@@ -151,9 +151,11 @@ describe('keys', () => {
     ['/api/update_environment_variables', 'OperationNotPermitted', { changes: [{ name: 'RO', value: '1' }] }],
   ])('read-only ones may not write at %s: %s', async (path, code, body) => {
     const refused = await post(app.url, path, body, { key: readOnlyKey })
+    const missing = path.endsWith('variables') ? ' (deployment:env:write)' : ' (deployment:data:write)'
+    const named = code === 'ReadOnlyAdminKey' ? '' : missing
     expect(refused).toEqual({
       status: 403,
-      body: { code, message: 'You do not have permission to perform this operation.' },
+      body: { code, message: `You do not have permission to perform this operation${named}.` },
     })
     expect(await query(app.url, 'counters:read', { name: 'ro' })).toBe(0)
   })

@@ -36,6 +36,8 @@ function openHost(idleTimeoutMs: number): DeploymentHost {
     host: '127.0.0.1',
     ports: { first: 26_000, last: 26_099 },
     keysOf: () => ({ verify: async () => ({ kind: 'unknown' }) }),
+    describe: () => Promise.reject(new Error('No control plane is here.')),
+    onDeployed: () => {},
     clock: systemClock,
     random: systemRandom,
     log,
@@ -47,10 +49,14 @@ function openHost(idleTimeoutMs: number): DeploymentHost {
   })
 }
 
+function newDeployment(name: string, environment: Readonly<Record<string, string>> = {}) {
+  return { name, type: 'dev', isRedacted: false, environment } as const
+}
+
 test('a deployment keeps its address over restarts, and goes with its folder', async () => {
   const first = openHost(60_000)
   await first.start()
-  const urls = await first.create({ name: 'calm-otter-1', type: 'dev' })
+  const urls = await first.create(newDeployment('calm-otter-1'))
   expect(await (await fetch(`${urls.url}/instance_name`)).text()).toBe('calm-otter-1')
   await first.close()
 
@@ -67,7 +73,7 @@ test('a deployment keeps its address over restarts, and goes with its folder', a
 test('an idle deployment is closed and opened again by the next request', async () => {
   const host = openHost(0)
   await host.start()
-  const { url } = await host.create({ name: 'idle-otter-2', type: 'dev' })
+  const { url } = await host.create(newDeployment('idle-otter-2'))
   const readTs = async (): Promise<unknown> => (await fetch(`${url}/api/query_ts`, { method: 'POST' })).json()
   const before = await readTs()
   await host.closeIdle()
@@ -107,7 +113,7 @@ describe('a deployment with something scheduled', () => {
   test('that was idle is opened when it is due, without any request', async () => {
     const host = openHost(60_000)
     await host.start()
-    const { url } = await host.create({ name: 'due-otter-3', type: 'dev' })
+    const { url } = await host.create(newDeployment('due-otter-3'))
     await (await fetch(`${url}/instance_name`)).text()
     expect(await stateOf('due-otter-3')).toEqual({ isOpen: true })
     await host.close()
@@ -129,8 +135,8 @@ describe('a deployment with something scheduled', () => {
   test('is known after a restart, whether it was closed cleanly or not', async () => {
     const host = openHost(60_000)
     await host.start()
-    await host.create({ name: 'clean-otter-4', type: 'dev' })
-    await host.create({ name: 'crashed-otter-5', type: 'dev' })
+    await host.create(newDeployment('clean-otter-4'))
+    await host.create(newDeployment('crashed-otter-5'))
     await host.close()
     for (const name of ['clean-otter-4', 'crashed-otter-5']) await addJob(name, systemClock.nowMs() - 1000)
     const closed = { isOpen: false, nextDueMs: systemClock.nowMs() - 1000 }

@@ -7,8 +7,8 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path'
 import { type Clock, type Log, NotFound, type Random } from '@concave/base'
 import { DiskBlobs } from '@concave/blobs'
-import type { DeploymentType, DeploymentUrls, Provisioner } from '@concave/control-plane'
-import { Deployment, type KeyVerifier } from '@concave/deployment'
+import type { DeploymentSettings, DeploymentType, DeploymentUrls, Provisioner } from '@concave/control-plane'
+import { Deployment, type DeploymentInfo, type KeyVerifier } from '@concave/deployment'
 import { errorReply, sendReply } from '@concave/http'
 import type { Egress, NodeProvider, RunnerPool } from '@concave/runtime'
 import { type CommitterPool, SqliteStorage } from '@concave/storage'
@@ -19,10 +19,16 @@ import { publicHost } from './public-host.ts'
 import { WakeTimes } from './wake-times.ts'
 
 /** `deployment.json` in a deployment's folder. */
-type Manifest = { readonly name: string; readonly type: DeploymentType; readonly ports: PortPair }
+type Manifest = {
+  readonly name: string
+  readonly type: DeploymentType
+  readonly ports: PortPair
+  /** Absent in manifests of early versions: as its type has it. */
+  readonly isRedacted?: boolean
+}
 
 type Hosted = {
-  readonly manifest: Manifest
+  manifest: Manifest
   readonly listening: ListeningPair
   /** Present while open or opening. */
   open: Promise<Deployment> | undefined
@@ -52,6 +58,8 @@ export class DeploymentHost implements Provisioner {
   readonly #host: string
   readonly #ports: PortRange
   readonly #keysOf: (deploymentName: string) => KeyVerifier
+  readonly #describe: (deploymentName: string) => Promise<DeploymentInfo>
+  readonly #onDeployed: (deploymentName: string) => void
   readonly #deps: {
     readonly clock: Clock
     readonly random: Random
@@ -74,6 +82,9 @@ export class DeploymentHost implements Provisioner {
     readonly host: string
     readonly ports: { readonly first: number; readonly last: number }
     readonly keysOf: (deploymentName: string) => KeyVerifier
+    readonly describe: (deploymentName: string) => Promise<DeploymentInfo>
+    /** New code has gone live on a deployment. */
+    readonly onDeployed: (deploymentName: string) => void
     readonly clock: Clock
     readonly random: Random
     readonly log: Log
@@ -87,6 +98,8 @@ export class DeploymentHost implements Provisioner {
     this.#host = options.host
     this.#ports = new PortRange({ host: options.host, ...options.ports })
     this.#keysOf = options.keysOf
+    this.#describe = options.describe
+    this.#onDeployed = options.onDeployed
     this.#deps = options
     this.#idleTimeoutMs = options.idleTimeoutMs ?? idleTimeoutMs
     this.#wakeTimes = new WakeTimes({
@@ -105,23 +118,40 @@ export class DeploymentHost implements Provisioner {
       const text = await readFile(join(this.#folder, name, manifestFile), 'utf8').catch(ignoreMissing)
       if (text === undefined) continue
       const manifest = JSON.parse(text) as Manifest
-      await this.#listen(manifest.name, manifest.type, manifest.ports)
+      await this.#listen(manifest, manifest.ports)
       const state = await readDeploymentState(join(this.#folder, name))
       this.#wakeTimes.set(manifest.name, state.isOpen ? this.#deps.clock.nowMs() : (state.nextDueMs ?? undefined))
     }
   }
 
   /** Idempotent: a deployment that exists already is answered as it is. */
-  async create(request: { readonly name: string; readonly type: DeploymentType }): Promise<DeploymentUrls> {
-    const existing = this.#hosted.get(request.name)
-    const { manifest } = existing ?? (await this.#provision(request.name, request.type))
+  async create(
+    request: DeploymentSettings & { readonly name: string; readonly environment: Readonly<Record<string, string>> },
+  ): Promise<DeploymentUrls> {
+    const { name, environment } = request
+    const { manifest } = this.#hosted.get(name) ?? (await this.#provision(name, request))
+    if (Object.keys(environment).length > 0) await (await this.#get(name)).setEnvironment(environment)
     return this.#urls(manifest.ports)
+  }
+
+  /** An open deployment closes, and the next request opens it with the new settings. */
+  async configure(name: string, settings: DeploymentSettings): Promise<void> {
+    const hosted = this.#hosted.get(name)
+    if (hosted === undefined) throw notHere(name)
+    const { type, isRedacted } = settings
+    if (hosted.manifest.type === type && isRedactedBy(hosted.manifest) === isRedacted) return
+    hosted.manifest = { ...hosted.manifest, type, isRedacted }
+    await writeManifest(join(this.#folder, name), hosted.manifest)
+    const deployment = await hosted.open?.catch(() => undefined)
+    if (deployment === undefined) return
+    hosted.open = undefined
+    hosted.closing = this.#closeOne(hosted, deployment)
+    await hosted.closing
   }
 
   urlOf(name: string): DeploymentUrls {
     const hosted = this.#hosted.get(name)
-    if (hosted === undefined)
-      throw new NotFound('DeploymentNotFound', `There is no deployment ${name} here (any more).`)
+    if (hosted === undefined) throw notHere(name)
     return this.#urls(hosted.manifest.ports)
   }
 
@@ -179,17 +209,16 @@ export class DeploymentHost implements Provisioner {
     await Promise.all(all.map((hosted) => hosted.listening.close()))
   }
 
-  async #provision(name: string, type: DeploymentType): Promise<Hosted> {
+  async #provision(name: string, { type, isRedacted }: DeploymentSettings): Promise<Hosted> {
     const folder = join(this.#folder, name)
     await mkdir(folder, { recursive: true })
-    const hosted = await this.#listen(name, type, undefined)
-    const draft = join(folder, `${manifestFile}.new`)
-    await writeFile(draft, JSON.stringify(hosted.manifest), { flush: true })
-    await rename(draft, join(folder, manifestFile))
+    const hosted = await this.#listen({ name, type, isRedacted }, undefined)
+    await writeManifest(folder, hosted.manifest)
     return hosted
   }
 
-  async #listen(name: string, type: DeploymentType, ports: PortPair | undefined): Promise<Hosted> {
+  async #listen(settings: Omit<Manifest, 'ports'>, ports: PortPair | undefined): Promise<Hosted> {
+    const { name } = settings
     const listening = await this.#ports.listen(
       {
         api: (request, response) =>
@@ -209,7 +238,7 @@ export class DeploymentHost implements Provisioner {
       ports,
     )
     const hosted: Hosted = {
-      manifest: { name, type, ports: listening.ports },
+      manifest: { ...settings, ports: listening.ports },
       listening,
       open: undefined,
       closing: undefined,
@@ -237,7 +266,7 @@ export class DeploymentHost implements Provisioner {
   #get(name: string): Promise<Deployment> {
     const hosted = this.#hosted.get(name)
     if (hosted === undefined || this.#isClosing) {
-      return Promise.reject(new NotFound('DeploymentNotFound', `There is no deployment ${name} here (any more).`))
+      return Promise.reject(notHere(name))
     }
     if (hosted.open === undefined) {
       const opening = this.#open(hosted)
@@ -288,7 +317,7 @@ export class DeploymentHost implements Provisioner {
 
   async #open(hosted: Hosted): Promise<Deployment> {
     await hosted.closing
-    const { name, type, ports } = hosted.manifest
+    const { name, ports } = hosted.manifest
     this.#wakeTimes.set(name, undefined)
     await writeDeploymentState(join(this.#folder, name), { isOpen: true })
     const { clock, random, runners, egress, node, committers } = this.#deps
@@ -298,7 +327,9 @@ export class DeploymentHost implements Provisioner {
       name,
       url,
       siteUrl,
-      isRedacted: type === 'prod',
+      isRedacted: isRedactedBy(hosted.manifest),
+      describe: async () => await this.#describe(name),
+      onDeployed: () => this.#onDeployed(name),
       storage: new SqliteStorage({ path: join(this.#folder, name, databaseFile), pool: committers }),
       blobs: await DiskBlobs.open({ folder: join(this.#folder, name, filesFolder) }),
       keys: this.#keysOf(name),
@@ -315,6 +346,21 @@ export class DeploymentHost implements Provisioner {
     const host = publicHost(this.#host)
     return { url: `http://${host}:${ports.api}`, siteUrl: `http://${host}:${ports.site}` }
   }
+}
+
+/** Durable when it resolves. */
+async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
+  const draft = join(folder, `${manifestFile}.new`)
+  await writeFile(draft, JSON.stringify(manifest), { flush: true })
+  await rename(draft, join(folder, manifestFile))
+}
+
+function isRedactedBy({ type, isRedacted }: Manifest): boolean {
+  return isRedacted ?? type === 'prod'
+}
+
+function notHere(name: string): NotFound {
+  return new NotFound('DeploymentNotFound', `There is no deployment ${name} here (any more).`)
 }
 
 function ignoreMissing(error: unknown): undefined {

@@ -1,7 +1,16 @@
 /** What lives in the data directory, opened: the control plane's database, the secrets, the folders of deployments. */
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Clock, createLog, type Log, NotFound, type Random, systemClock, systemRandom } from '@concave/base'
+import {
+  assert,
+  type Clock,
+  createLog,
+  type Log,
+  NotFound,
+  type Random,
+  systemClock,
+  systemRandom,
+} from '@concave/base'
 import { ControlPlane } from '@concave/control-plane'
 import type { KeyVerdict } from '@concave/deployment'
 import { NpmNodeProvider, ProcessEgress, RunnerPool } from '@concave/runtime'
@@ -25,7 +34,12 @@ export async function openPlatform(options: {
   const notRunning = (): never => {
     throw new NotFound('ServerNotRunning', 'This needs a running server: start it with `npm start`.')
   }
-  const provisioner = { create: async () => notRunning(), remove: async () => notRunning(), urlOf: notRunning }
+  const provisioner = {
+    create: async () => notRunning(),
+    configure: async () => notRunning(),
+    remove: async () => notRunning(),
+    urlOf: notRunning,
+  }
   const controlPlane = await openControlPlane({ ...deps, dataDir: options.dataDir, committers, provisioner })
   return {
     controlPlane,
@@ -58,7 +72,7 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
   const nodeFolder = join(config.dataDir, 'node')
   const node = opened.use(new NpmNodeProvider({ ...deps, folder: nodeFolder, npmEnvironment: readNpmEnvironment() }))
   // Each needs the other: keys are looked up when the first request comes, long after both exist.
-  let verify: ControlPlane['verifyDeploymentKey'] | undefined
+  let plane: ControlPlane | undefined
   const deployments = new DeploymentHost({
     ...deps,
     folder: join(config.dataDir, 'deployments'),
@@ -66,11 +80,23 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
     ports: config.deploymentPorts,
     keysOf: (name) => ({
       verify: async (presented): Promise<KeyVerdict> => {
-        const verdict = await verify?.(name, presented)
-        if (verdict?.kind === 'ok') return { kind: 'ok', keyId: String(verdict.keyId), isReadOnly: verdict.isReadOnly }
+        const verdict = await plane?.verifyDeploymentKey(name, presented)
+        if (verdict?.kind === 'ok') {
+          const { keyId, isReadOnly, allowedActions } = verdict
+          return { kind: 'ok', keyId: String(keyId), isReadOnly, allowedActions }
+        }
         return { kind: verdict?.kind === 'otherDeployment' ? 'otherDeployment' : 'unknown' }
       },
     }),
+    describe: async (name) => {
+      assert(plane !== undefined, 'No request is served before the control plane is open.')
+      return await plane.describeDeployment(name)
+    },
+    onDeployed: (name) => {
+      plane?.noteDeploy(name).catch((error: unknown) => {
+        log.warn({ err: error, deployment: name }, 'Could not note when code was pushed.')
+      })
+    },
     runners,
     egress,
     node,
@@ -83,7 +109,7 @@ export async function startPlatform(config: ServeConfig, log: Log): Promise<Runn
     provisioner: deployments,
   })
   opened.defer(() => controlPlane.close())
-  verify = controlPlane.verifyDeploymentKey.bind(controlPlane)
+  plane = controlPlane
   opened.defer(controlPlane.onKeysChanged(() => deployments.recheckKeys()))
   opened.defer(() => deployments.close())
   await deployments.start()

@@ -22,7 +22,7 @@ export type NewAccessToken = {
   readonly expiresAt?: number | null
 }
 
-/** Keys that stopped being valid. */
+/** Keys that stopped being valid; none, if it is not known which. */
 export type KeysChanged = { readonly keyIds: readonly number[] }
 export type KeysListener = (change: KeysChanged) => void
 
@@ -86,15 +86,38 @@ export class AccessTokens {
     return revoked
   }
 
+  /** Lets a token, and what was minted from it, end by `endsAt` at the latest. After the commit: `forget`. */
+  async shorten(
+    tables: Writer,
+    token: Stored<AccessTokenRecord>,
+    endsAt: number,
+  ): Promise<readonly Stored<AccessTokenRecord>[]> {
+    const minted = await tables.accessTokens.list('byParent', [token.id])
+    const affected = [token, ...minted].filter(({ expiresAt }) => expiresAt === null || expiresAt > endsAt)
+    for (const { _id } of affected) await tables.accessTokens.patch(_id, { expiresAt: endsAt })
+    return affected
+  }
+
   /** Forgets revoked tokens here and tells the deployments. */
   announce(revoked: readonly AccessTokenRecord[]): void {
     if (revoked.length === 0) return
+    this.forget(revoked)
+    for (const { id } of revoked) this.#used.delete(id)
+    this.#tell({ keyIds: revoked.map(({ id }) => id) })
+  }
+
+  /** Tokens whose records have changed are looked up again. */
+  forget(changed: readonly AccessTokenRecord[]): void {
     this.#revocations += 1
-    for (const { hash, id } of revoked) {
-      this.#cache.delete(hash)
-      this.#used.delete(id)
-    }
-    const change = { keyIds: revoked.map(({ id }) => id) }
+    for (const { hash } of changed) this.#cache.delete(hash)
+  }
+
+  /** What keys may open has changed, or some may have expired: what they have opened is to be checked again. */
+  recheck(): void {
+    this.#tell({ keyIds: [] })
+  }
+
+  #tell(change: KeysChanged): void {
     for (const listener of this.#listeners) listener(change)
   }
 
@@ -179,6 +202,9 @@ export function toPrincipal(token: AccessTokenRecord, secret: string): Principal
     case 'project':
       assert(projectId !== null, 'A project token names its project.')
       return { kind: 'project', token, memberId, projectId }
+    case 'preview':
+      assert(projectId !== null, 'A preview key names its project.')
+      return { kind: 'preview', token, memberId, projectId }
     case 'deploy':
     case 'session':
       assert(deploymentName !== null, 'A deploy key names its deployment.')

@@ -25,16 +25,47 @@ export async function getProject(
   return project
 }
 
+/** The same, also for keys that may only make previews in it. Throws 404 `ProjectNotFound`. */
+export async function getPreviewedProject(
+  tables: Reader,
+  principal: Principal,
+  projectId: number,
+): Promise<Stored<ProjectRecord>> {
+  const project = await tables.projects.find('byNumber', [projectId])
+  if (project !== undefined && (await holdsPreviewsOf(tables, principal, project))) return project
+  throw projectNotFound(projectId)
+}
+
+export type ProjectNames = { readonly team: string; readonly project: string }
+
 /** Also for a project token, which holds no team. Throws 404 `TeamNotFound` or `ProjectNotFound`. */
 export async function getProjectBySlug(
   tables: Reader,
   principal: Principal,
-  names: { readonly team: string; readonly project: string },
+  names: ProjectNames,
+): Promise<Stored<ProjectRecord>> {
+  return await findBySlug(tables, principal, names, holdsProject)
+}
+
+/** The same, also for keys that may only make previews in it. */
+export async function getPreviewedProjectBySlug(
+  tables: Reader,
+  principal: Principal,
+  names: ProjectNames,
+): Promise<Stored<ProjectRecord>> {
+  return await findBySlug(tables, principal, names, holdsPreviewsOf)
+}
+
+async function findBySlug(
+  tables: Reader,
+  principal: Principal,
+  names: ProjectNames,
+  holds: typeof holdsProject,
 ): Promise<Stored<ProjectRecord>> {
   const team = await findTeam(tables, names.team)
   if (team === undefined) throw teamNotFound(names.team)
   const project = await tables.projects.find('byTeamAndSlug', [team.id, names.project])
-  if (project !== undefined && (await holdsProject(tables, principal, project))) return project
+  if (project !== undefined && (await holds(tables, principal, project))) return project
   throw (await holdsTeam(tables, principal, team.id)) ? projectNotFound(names.project) : teamNotFound(names.team)
 }
 
@@ -58,6 +89,7 @@ export async function holdsTeam(tables: Reader, principal: Principal, teamId: nu
     case 'team':
       return principal.teamId === teamId && (await isMember(tables, teamId, principal.memberId))
     case 'project':
+    case 'preview':
     case 'deployment':
       return false
   }
@@ -68,12 +100,21 @@ export async function holdsProject(tables: Reader, principal: Principal, project
   return principal.projectId === project.id && (await isMember(tables, project.teamId, principal.memberId))
 }
 
+/** A preview key may look at its project, which it does not hold, and make previews in it. */
+export async function holdsPreviewsOf(tables: Reader, principal: Principal, project: ProjectRecord): Promise<boolean> {
+  if (principal.kind === 'preview') return principal.projectId === project.id
+  return await holdsProject(tables, principal, project)
+}
+
 export async function holdsDeployment(
   tables: Reader,
   principal: Principal,
   deployment: DeploymentRecord,
 ): Promise<boolean> {
   if (principal.kind === 'deployment') return principal.deploymentName === deployment.name
+  if (principal.kind === 'preview') {
+    return deployment.type === 'preview' && principal.projectId === deployment.projectId
+  }
   const project = await tables.projects.find('byNumber', [deployment.projectId])
   return project !== undefined && (await holdsProject(tables, principal, project))
 }
@@ -97,7 +138,8 @@ async function listTeamIds(tables: Reader, principal: Principal): Promise<readon
     }
     case 'team':
       return (await holdsTeam(tables, principal, principal.teamId)) ? [principal.teamId] : []
-    case 'project': {
+    case 'project':
+    case 'preview': {
       const project = await tables.projects.find('byNumber', [principal.projectId])
       return project === undefined ? [] : [project.teamId]
     }

@@ -17,10 +17,11 @@ export async function openDeployment(
   services: Services,
   principal: Principal,
   deployment: DeploymentRecord,
+  keyLifeMs?: number,
 ): Promise<AuthorizedDeployment> {
   const { name, type, reference, isDefault } = deployment
   return {
-    adminKey: await services.deployKeys.openSession(principal, deployment),
+    adminKey: await services.sessionKeys.open(principal, deployment, keyLifeMs),
     url: services.deployments.urlOf(name),
     deploymentName: name,
     deploymentType: type,

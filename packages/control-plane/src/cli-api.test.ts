@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readOnlyActions } from './deployment-actions.ts'
+import { readOnlyActions } from '@concave/protocol'
 import { openTestControlPlane, type CreatedProject, type TestControlPlane } from './control-plane-fixture.ts'
 
 type Authorized = {

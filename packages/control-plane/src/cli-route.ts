@@ -57,6 +57,23 @@ export function keyRoute(route: {
   }
 }
 
+/** A route that needs no credential, or has it in the body. */
+export function openRoute<Body = undefined>(route: {
+  readonly method: CliRoute['method']
+  readonly path: string
+  readonly body?: z.ZodType<Body>
+  readonly run: (services: Services, body: Body) => Promise<unknown>
+}): CliRoute {
+  return {
+    method: route.method,
+    path: route.path,
+    open: (services) => async (request) => {
+      const body = await readCliBody(request, route.body ?? noBody<Body>())
+      return jsonReply(await route.run(services, body))
+    },
+  }
+}
+
 const keyBody = z.object({ deployKey: z.string() })
 
 /** Which project: by slugs, or the one that owns a deployment. */

@@ -4,14 +4,22 @@ import { authorizeWithinCurrentProject } from './cli-api/authorize-within-curren
 import { authorize } from './cli-api/authorize.ts'
 import { existingDev } from './cli-api/existing-dev.ts'
 import { hasProjects } from './cli-api/has-projects.ts'
-import { enableFeatureMetadata, startLocalDeployment } from './cli-api/local-deployments.ts'
+import { createProjectAndAuthorize, login } from './cli-api/early-command-lines.ts'
+import {
+  enableFeatureMetadata,
+  pauseLocalDeployment,
+  recordLocalActivity,
+  startLocalDeployment,
+} from './cli-api/local-deployments.ts'
+import { cloudOnlyRoutes, hasAssociatedWorkosTeam, selfHostedEvent } from './cli-api/not-here.ts'
 import { acceptOptIns, checkOptIns } from './cli-api/opt-ins.ts'
 import { authorizePreview, claimPreviewDeployment } from './cli-api/previews.ts'
 import { provisionAndAuthorize } from './cli-api/provision-and-authorize.ts'
 import { teamAndProject, teamAndProjectForKey } from './cli-api/team-and-project.ts'
+import { projectDeployments, teamProjects } from './cli-api/team-projects.ts'
 import { teams } from './cli-api/teams.ts'
 import { urlForKey } from './cli-api/url-for-key.ts'
-import { spendingLimits, teamUsageState } from './cli-api/usage.ts'
+import { spendingLimits, teamUsageState, usageQuery } from './cli-api/usage.ts'
 import type { CliRoute } from './cli-route.ts'
 
 export const cliRoutes: readonly CliRoute[] = [
@@ -22,15 +30,25 @@ export const cliRoutes: readonly CliRoute[] = [
   authorizeWithinCurrentProject,
   checkOptIns,
   claimPreviewDeployment,
+  createProjectAndAuthorize,
   enableFeatureMetadata,
   existingDev,
+  hasAssociatedWorkosTeam,
   hasProjects,
+  login,
+  pauseLocalDeployment,
+  projectDeployments,
   provisionAndAuthorize,
+  recordLocalActivity,
+  selfHostedEvent,
   spendingLimits,
   startLocalDeployment,
   teamAndProject,
   teamAndProjectForKey,
+  teamProjects,
   teams,
   teamUsageState,
   urlForKey,
+  usageQuery,
+  ...cloudOnlyRoutes,
 ]

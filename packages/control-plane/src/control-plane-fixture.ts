@@ -7,7 +7,7 @@ import type { Bootstrap } from './bootstrap.ts'
 import { ControlPlane } from './control-plane.ts'
 import { openDatabaseStore } from './database-store.ts'
 import { nextId } from './next-id.ts'
-import type { Provisioner, ProvisionRequest } from './provisioner.ts'
+import type { DeploymentSettings, Provisioner, ProvisionRequest } from './provisioner.ts'
 import { Secrets } from './secrets.ts'
 import { slugify } from './slugs.ts'
 import type { Store, Writer } from './store.ts'
@@ -23,6 +23,12 @@ export class FakeProvisioner implements Provisioner {
     this.created.push(request)
     await this.onCreate(request)
     return this.urlOf(request.name)
+  }
+
+  readonly configured: { readonly name: string; readonly settings: DeploymentSettings }[] = []
+
+  async configure(name: string, settings: DeploymentSettings): Promise<void> {
+    this.configured.push({ name, settings })
   }
 
   async remove(name: string): Promise<void> {

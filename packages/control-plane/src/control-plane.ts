@@ -8,18 +8,26 @@ import type { NodeHandler } from '@concave/http'
 import { AccessTokens, type KeysListener } from './access-tokens.ts'
 import { bootstrap, type Bootstrap, type BootstrapOptions } from './bootstrap.ts'
 import { openDatabaseStore } from './database-store.ts'
-import { DeployKeys } from './deploy-keys.ts'
+import { sweepCreations } from './creations.ts'
+import { DefaultVariables } from './default-variables.ts'
+import { describeDeployment, type DeploymentDescription } from './deployment-description.ts'
+import { DeploymentChanges } from './deployment-changes.ts'
 import { Deployments } from './deployments.ts'
+import { personalTokensOf } from './key-owners.ts'
 import { KeyVerifier, type KeyVerdict } from './key-verifier.ts'
+import { Keys } from './keys.ts'
 import { controlPlaneLimits } from './limits.ts'
-import { PersonalAccessTokens } from './personal-access-tokens.ts'
+import { LocalDeployments } from './local-deployments.ts'
+import { Previews } from './previews.ts'
 import { Projects } from './projects.ts'
 import type { Provisioner } from './provisioner.ts'
 import type { DeploymentRecord } from './records.ts'
 import { createRoutes } from './routes.ts'
 import { Secrets } from './secrets.ts'
+import { SessionKeys } from './session-keys.ts'
 import type { Services } from './services.ts'
 import type { OpenStore, Store } from './store.ts'
+import { Teams } from './teams.ts'
 
 export type ControlPlaneDependencies = {
   /** The control plane's own storage, not opened yet; closed with the control plane. */
@@ -45,6 +53,8 @@ export class ControlPlane implements AsyncDisposable {
   readonly #verifier: KeyVerifier
   readonly #flushTimer: NodeJS.Timeout
   #flushing: Promise<void> = Promise.resolve()
+  #sweepTimer: NodeJS.Timeout | undefined
+  #sweeping: Promise<void> = Promise.resolve()
 
   private constructor(deps: ControlPlaneDependencies, openStore: OpenStore) {
     const { clock, random, log, provisioner } = deps
@@ -59,10 +69,15 @@ export class ControlPlane implements AsyncDisposable {
     this.#services = {
       store,
       accessTokens,
-      personalAccessTokens: new PersonalAccessTokens({ store, clock, accessTokens }),
-      deployKeys: new DeployKeys({ store, clock, secrets, accessTokens }),
-      deployments,
+      keys: new Keys({ store, clock, secrets, accessTokens }),
+      sessionKeys: new SessionKeys({ store, clock, accessTokens }),
+      teams: new Teams({ store, clock }),
       projects: new Projects({ store, clock, accessTokens, deployments }),
+      deployments,
+      deploymentChanges: new DeploymentChanges({ store, clock, accessTokens, deployments }),
+      previews: new Previews({ store, deployments }),
+      localDeployments: new LocalDeployments({ store, clock }),
+      defaultVariables: new DefaultVariables({ store }),
     }
     this.#verifier = new KeyVerifier({ store, accessTokens })
     this.handler = createRoutes(this.#services, { log, validateResponses: deps.validateResponses ?? false })
@@ -85,6 +100,10 @@ export class ControlPlane implements AsyncDisposable {
   /** Finishes creations and removals that a crash interrupted. Call once, when the provisioner can work. */
   async resumePending(): Promise<void> {
     await this.#services.deployments.resumePending()
+    await this.#trySweep()
+    this.#sweepTimer ??= setInterval(() => {
+      this.#sweeping = this.#sweeping.then(async () => await this.#trySweep())
+    }, controlPlaneLimits.sweepMs).unref()
   }
 
   /** All deployments that are ready, for whoever starts them. */
@@ -108,12 +127,32 @@ export class ControlPlane implements AsyncDisposable {
     readonly isReadOnly: boolean
     readonly name?: string
   }): Promise<string> {
-    return await this.#services.deployKeys.createForOperator({ name: 'Admin key', ...request })
+    return await this.#services.sessionKeys.createForOperator({ name: 'Admin key', ...request })
   }
 
   /** A personal access token for a member, made by the operator of this machine; shown once. */
   async createPersonalAccessToken(request: { readonly memberId: number; readonly name: string }): Promise<string> {
-    return await this.#services.personalAccessTokens.create(request.memberId, request)
+    return await this.#services.keys.create(personalTokensOf(request.memberId), request, undefined)
+  }
+
+  /** What a deployment tells its admins about itself. Throws 404 `DeploymentNotFound`. */
+  async describeDeployment(deploymentName: string): Promise<DeploymentDescription> {
+    return await this.#store.read((tables) => describeDeployment(tables, deploymentName))
+  }
+
+  /** Code was pushed to a deployment. Throws 404 `DeploymentNotFound`. */
+  async noteDeploy(deploymentName: string): Promise<void> {
+    await this.#services.deploymentChanges.noteDeploy(deploymentName)
+  }
+
+  /**
+   * Deletes deployments that have expired and what is no longer needed, and has live sessions of keys that have expired
+   * end. Once `resumePending` is through it happens by itself, again and again; tests call it.
+   */
+  async sweep(): Promise<void> {
+    await this.#services.deployments.deleteExpired()
+    await this.#store.mutate('sweep creations', (tables) => sweepCreations(tables, this.#clock.nowMs()))
+    this.#services.accessTokens.recheck()
   }
 
   /** Resolves when the storage has failed: close this control plane and open another. */
@@ -124,13 +163,23 @@ export class ControlPlane implements AsyncDisposable {
   /** Writes down what is only in memory and closes the storage. */
   async close(): Promise<void> {
     clearInterval(this.#flushTimer)
+    clearInterval(this.#sweepTimer)
     await this.#flushing
+    await this.#sweeping
     await this.#flushLastUsed()
     await this.#openStore.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  async #trySweep(): Promise<void> {
+    try {
+      await this.sweep()
+    } catch (error) {
+      this.#log.error({ err: error }, 'Could not delete what has expired; it is tried again.')
+    }
   }
 
   async #flushLastUsed(): Promise<void> {

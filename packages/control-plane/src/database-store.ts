@@ -21,6 +21,10 @@ const tableNumbers: Readonly<Record<TableName, number>> = {
   removals: 607,
   accessTokens: 608,
   claimLinks: 609,
+  expiries: 610,
+  defaultVariables: 611,
+  creations: 612,
+  localDeployments: 613,
 }
 
 const tableNames = Object.keys(tableNumbers) as readonly TableName[]
@@ -64,6 +68,10 @@ function openTables(transaction: Transaction): Writer {
     removals: openTable(transaction, collections.removals),
     accessTokens: openTable(transaction, collections.accessTokens),
     claimLinks: openTable(transaction, collections.claimLinks),
+    expiries: openTable(transaction, collections.expiries),
+    defaultVariables: openTable(transaction, collections.defaultVariables),
+    creations: openTable(transaction, collections.creations),
+    localDeployments: openTable(transaction, collections.localDeployments),
   }
 }
 

@@ -2,32 +2,31 @@
  * Deployments: reserved in a transaction, made by the provisioner, then ready. A deletion is one transaction that also
  * queues the removal of the folder; what a crash interrupts, creation or removal, `resumePending` finishes.
  */
-import { BadRequest, NotFound, PlatformError, type Clock, type Log, type Random } from '@concave/base'
+import { NotFound, PlatformError, type Clock, type Log, type Random } from '@concave/base'
 import { deploymentNotFound, getDeployment, getProject } from './access.ts'
 import type { AccessTokens } from './access-tokens.ts'
+import { findCreation, forgetCreation, recordCreation, type CreationMark } from './creations.ts'
+import { readDefaultVariables } from './default-variables.ts'
 import { createDeploymentName } from './deployment-names.ts'
+import { findDefault, findSelected, listPreviews, type DeploymentSelector } from './deployment-selection.ts'
 import { controlPlaneLimits } from './limits.ts'
+import { checkDefault, checkExpiry, checkFreeReference, generateReference, scheduleExpiry } from './new-deployments.ts'
 import { nextId } from './next-id.ts'
 import type { Principal } from './principal.ts'
-import type { Provisioner } from './provisioner.ts'
+import type { DeploymentSettings, Provisioner } from './provisioner.ts'
 import type { AccessTokenRecord, DeploymentRecord, DeploymentType, ProjectRecord } from './records.ts'
-import { checkReference } from './references.ts'
-import { firstFree, slugify } from './slugs.ts'
 import type { Reader, Store, Stored, Writer } from './store.ts'
 
-/** Previews come with their own keys, claims and expiry, which this server does not have yet. */
-export type CreatableType = Exclude<DeploymentType, 'preview'>
-
 export type NewDeployment = {
-  readonly type: CreatableType
+  readonly type: DeploymentType
   readonly reference?: string | undefined
   readonly isDefault?: boolean | undefined
+  /** Absent: previews live as long as they may, others until they are deleted. Null: until it is deleted. */
+  readonly expiresAt?: number | null | undefined
+  readonly previewIdentifier?: string | undefined
 }
 
-export type DeploymentSelector =
-  | { readonly kind: 'reference'; readonly reference: string }
-  | { readonly kind: 'defaultProd' }
-  | { readonly kind: 'defaultDev' }
+export type ProvisionedDeployment = { readonly deployment: DeploymentRecord; readonly isNew: boolean }
 
 type Revoked = readonly AccessTokenRecord[]
 
@@ -88,12 +87,46 @@ export class Deployments {
     throw new NotFound('DeploymentNotFound', `There is no deployment ${what} in this project.`)
   }
 
-  async create(principal: Principal, projectId: number, request: NewDeployment): Promise<DeploymentRecord> {
-    const reserved = await this.#store.mutate('create deployment', async (tables) => {
+  /** `mark`: a repeat of a marked request answers the deployment that the first one made. */
+  async create(
+    principal: Principal,
+    projectId: number,
+    request: NewDeployment,
+    mark?: CreationMark,
+  ): Promise<DeploymentRecord> {
+    const outcome = await this.#store.mutate('create deployment', async (tables) => {
       const project = await getProject(tables, principal, projectId)
-      return await this.reserve(tables, project, principal.memberId, request)
+      const made = await findCreation(tables, mark)
+      if (made !== undefined) return { deployment: await findByNumber(tables, project.id, made), isNew: false }
+      const reserved = await this.reserve(tables, project, principal.memberId, request)
+      await recordCreation(tables, mark, { createdId: reserved.id, nowMs: this.#clock.nowMs() })
+      return { deployment: reserved, isNew: true }
     })
-    return await this.finish(reserved)
+    const undo = async (tables: Writer): Promise<void> => await forgetCreation(tables, mark)
+    return (await this.finishOrWait(principal, outcome, undo)).deployment
+  }
+
+  /** The deployment with this reference, made if there is none. Safe to race. Throws 409 `DeploymentTypeMismatch`. */
+  async ensure(
+    principal: Principal,
+    projectId: number,
+    request: NewDeployment & { readonly reference: string },
+  ): Promise<ProvisionedDeployment> {
+    const { reference, type } = request
+    const outcome = await this.#store.mutate('ensure deployment', async (tables) => {
+      const project = await getProject(tables, principal, projectId)
+      const existing = await tables.deployments.find('byProjectAndReference', [project.id, reference])
+      if (existing === undefined) {
+        return { deployment: await this.reserve(tables, project, principal.memberId, request), isNew: true }
+      }
+      if (existing.type === type) return { deployment: existing, isNew: false }
+      throw new PlatformError(
+        409,
+        'DeploymentTypeMismatch',
+        `The deployment with the reference ${reference} is a ${existing.type} deployment, not a ${type} one.`,
+      )
+    })
+    return await this.finishOrWait(principal, outcome)
   }
 
   /** The caller's default dev or the project's default prod deployment, made if there is none. Safe to race. */
@@ -108,12 +141,22 @@ export class Deployments {
       if (existing !== undefined) return { deployment: existing, isNew: false }
       return { deployment: await this.reserve(tables, current, principal.memberId, { type }), isNew: true }
     })
-    if (outcome.isNew) return await this.finish(outcome.deployment)
-    if (outcome.deployment.state === 'ready') return outcome.deployment
-    const underWay = this.#creating.get(outcome.deployment.name)
-    if (underWay !== undefined) return await underWay
+    return (await this.finishOrWait(principal, outcome)).deployment
+  }
+
+  /** Finishes what the caller has reserved; what another request has reserved is waited for. */
+  async finishOrWait(
+    principal: Principal,
+    outcome: ProvisionedDeployment,
+    undo?: (tables: Writer) => Promise<void>,
+  ): Promise<ProvisionedDeployment> {
+    const { deployment, isNew } = outcome
+    if (isNew) return { deployment: await this.finish(deployment, undo), isNew }
+    if (deployment.state === 'ready') return outcome
+    const underWay = this.#creating.get(deployment.name)
+    if (underWay !== undefined) return { deployment: await underWay, isNew }
     // It became ready, or failed, between our transaction and this line.
-    return await this.get(principal, outcome.deployment.name)
+    return { deployment: await this.get(principal, deployment.name), isNew }
   }
 
   /** Writes the record of a deployment that `finish` then makes. Throws 400 for a bad reference or second default. */
@@ -123,23 +166,35 @@ export class Deployments {
     memberId: number,
     request: NewDeployment,
   ): Promise<DeploymentRecord> {
-    const { type } = request
-    const isDefault = request.isDefault ?? (type !== 'custom' && request.reference === undefined)
-    if (isDefault) await checkDefault(tables, project, type, memberId)
-    const name = await this.#pickName(tables)
+    const { type, reference } = request
+    const nowMs = this.#clock.nowMs()
+    const isDefault = request.isDefault ?? ((type === 'dev' || type === 'prod') && reference === undefined)
+    if (isDefault) await checkDefault(tables, { projectId: project.id, type, memberId })
+    if (reference !== undefined) await checkFreeReference(tables, project.id, reference)
+    const ownLife = type === 'preview' ? nowMs + controlPlaneLimits.previewRetentionMs : null
+    const expiresAt = request.expiresAt === undefined ? ownLife : request.expiresAt
+    if (expiresAt !== null) checkExpiry(expiresAt, nowMs)
+    const own = {
+      name: await this.#pickName(tables),
+      projectId: project.id,
+      type,
+      creator: memberId,
+      previewIdentifier: request.previewIdentifier ?? null,
+    }
     const deployment: DeploymentRecord = {
       id: await nextId(tables, 'deployment'),
-      name,
-      projectId: project.id,
+      ...own,
       teamId: project.teamId,
-      type,
-      reference: await pickReference(tables, project, request, { name, memberId }),
+      reference: reference ?? (await generateReference(tables, own)),
       isDefault,
-      creator: memberId,
-      createTime: this.#clock.nowMs(),
+      createTime: nowMs,
       state: 'creating',
+      expiresAt,
+      dashboardEditConfirmation: null,
+      sendLogsToClient: null,
     }
     await tables.deployments.insert(deployment)
+    await scheduleExpiry(tables, deployment.name, expiresAt)
     return deployment
   }
 
@@ -170,6 +225,7 @@ export class Deployments {
       const keys = await tables.accessTokens.list('byDeployment', [name])
       revoked.push(...(await this.#accessTokens.revoke(tables, keys)))
       await tables.deployments.remove(_id)
+      await scheduleExpiry(tables, name, null)
       await tables.removals.insert({ name, createTime: this.#clock.nowMs() })
     }
     return revoked
@@ -195,11 +251,19 @@ export class Deployments {
 
   /** Finishes what a crash interrupted. A creation that fails again is taken back. */
   async resumePending(): Promise<void> {
-    const { creating, removals } = await this.#store.read(async (tables) => ({
+    const { creating, ready, removals } = await this.#store.read(async (tables) => ({
       creating: await tables.deployments.list('byState', ['creating']),
+      ready: await tables.deployments.list('byState', ['ready']),
       removals: await tables.removals.list('byName', []),
     }))
     await this.removeFolders(removals.map(({ name }) => name))
+    for (const deployment of ready) {
+      try {
+        await this.#provisioner.configure(deployment.name, settingsOf(deployment))
+      } catch (error) {
+        this.#log.error({ err: error, deployment: deployment.name }, 'Could not configure a deployment.')
+      }
+    }
     for (const deployment of creating) {
       try {
         await this.finish(deployment)
@@ -209,23 +273,68 @@ export class Deployments {
     }
   }
 
+  /** Deletes those whose time has come. */
+  async deleteExpired(): Promise<void> {
+    const nowMs = this.#clock.nowMs()
+    const { names, revoked } = await this.#store.mutate('delete expired deployments', async (tables) => {
+      const first = await tables.expiries.list('byTime', [], { limit: controlPlaneLimits.maxSweptAtOnce })
+      const expired: Stored<DeploymentRecord>[] = []
+      for (const { name, expiresAt } of first) {
+        const deployment = expiresAt <= nowMs ? await tables.deployments.find('byName', [name]) : undefined
+        if (deployment !== undefined) expired.push(deployment)
+      }
+      return { names: expired.map(({ name }) => name), revoked: await this.deleteRecords(tables, expired) }
+    })
+    this.#accessTokens.announce(revoked)
+    await this.removeFolders(names)
+  }
+
+  /** Has the provisioner follow what the record of a deployment says now. */
+  async configure(deployment: DeploymentRecord): Promise<void> {
+    await this.#provisioner.configure(deployment.name, settingsOf(deployment))
+  }
+
   async #provision(reserved: DeploymentRecord, undo?: (tables: Writer) => Promise<void>): Promise<DeploymentRecord> {
     const { name, type, id, projectId, teamId } = reserved
     try {
-      await this.#provisioner.create({ name, type, deploymentId: id, projectId, teamId })
+      const environment = await this.#store.read((tables) => readDefaultVariables(tables, projectId, type))
+      const settings = settingsOf(reserved)
+      await this.#provisioner.create({ name, ...settings, deploymentId: id, projectId, teamId, environment })
     } catch (error) {
       await this.#takeBack(name, undo)
       throw error instanceof PlatformError ? error : new Error(`Provisioning ${name} failed.`, { cause: error })
     }
-    const ready = await this.#store.mutate('deployment is ready', async (tables) => {
+    const made = await this.#store.mutate('deployment is ready', async (tables) => {
       const deployment = await tables.deployments.find('byName', [name])
       if (deployment === undefined) return undefined
-      await tables.deployments.patch(deployment._id, { state: 'ready' })
-      return { ...deployment, state: 'ready' as const }
+      const { replaced, reference } = await this.#replacePreviews(tables, deployment)
+      await tables.deployments.patch(deployment._id, { state: 'ready', reference })
+      return { ready: { ...deployment, reference, state: 'ready' as const }, replaced }
     })
     // Its project was deleted meanwhile; the removal queued then is waiting for us.
-    if (ready === undefined) throw deploymentNotFound(name)
-    return ready
+    if (made === undefined) throw deploymentNotFound(name)
+    this.#accessTokens.announce(made.replaced.revoked)
+    this.#creating.delete(name)
+    await this.removeFolders(made.replaced.names)
+    return made.ready
+  }
+
+  /** A preview takes the place and the reference of older ones of the same thing, in the moment that it is ready. */
+  async #replacePreviews(
+    tables: Writer,
+    deployment: Stored<DeploymentRecord>,
+  ): Promise<{
+    readonly reference: string
+    readonly replaced: { readonly names: readonly string[]; readonly revoked: Revoked }
+  }> {
+    const { id, projectId, previewIdentifier } = deployment
+    if (previewIdentifier === null || previewIdentifier === undefined) {
+      return { reference: deployment.reference, replaced: { names: [], revoked: [] } }
+    }
+    const older = (await listPreviews(tables, projectId, previewIdentifier)).filter((other) => other.id < id)
+    const revoked = await this.deleteRecords(tables, older)
+    const reference = await generateReference(tables, { ...deployment, previewIdentifier }, id)
+    return { reference, replaced: { names: older.map(({ name }) => name), revoked } }
   }
 
   async #takeBack(name: string, undo?: (tables: Writer) => Promise<void>): Promise<void> {
@@ -248,95 +357,13 @@ export class Deployments {
   }
 }
 
-async function findSelected(
-  tables: Reader,
-  principal: Principal,
-  project: ProjectRecord,
-  selector: DeploymentSelector,
-): Promise<DeploymentRecord | undefined> {
-  switch (selector.kind) {
-    case 'reference':
-      return await tables.deployments.find('byProjectAndReference', [project.id, selector.reference])
-    case 'defaultProd':
-      return await findDefault(tables, project.id, 'prod', principal.memberId)
-    case 'defaultDev':
-      return await findDefault(tables, project.id, 'dev', principal.memberId)
-  }
+async function findByNumber(tables: Reader, projectId: number, id: number): Promise<DeploymentRecord> {
+  const deployment = await tables.deployments.find('byProject', [projectId, id])
+  if (deployment !== undefined) return deployment
+  throw new NotFound('DeploymentNotFound', 'What this request created before has been deleted since.')
 }
 
-/** Ready or not. The default dev deployment is the member's own. */
-export async function findDefault(
-  tables: Reader,
-  projectId: number,
-  type: 'dev' | 'prod',
-  memberId: number,
-): Promise<DeploymentRecord | undefined> {
-  return pickDefault(await tables.deployments.list('byProject', [projectId]), type, memberId)
-}
-
-/** The same among the deployments of a project that were read already. */
-export function pickDefault(
-  deployments: readonly DeploymentRecord[],
-  type: 'dev' | 'prod',
-  memberId: number,
-): DeploymentRecord | undefined {
-  return deployments.find(
-    (deployment) =>
-      deployment.isDefault && deployment.type === type && (type === 'prod' || deployment.creator === memberId),
-  )
-}
-
-async function checkDefault(
-  tables: Reader,
-  project: ProjectRecord,
-  type: CreatableType,
-  memberId: number,
-): Promise<void> {
-  if (type === 'custom') {
-    throw new BadRequest('InvalidDefaultDeployment', 'A custom deployment cannot be a default deployment.')
-  }
-  const existing = await findDefault(tables, project.id, type, memberId)
-  if (existing === undefined) return
-  const whose = type === 'dev' ? 'You already have' : 'The project already has'
-  throw new BadRequest(
-    'DefaultDeploymentExists',
-    `${whose} a default ${type} deployment, ${existing.name}. Give a reference, or pass isDefault: false.`,
-  )
-}
-
-async function pickReference(
-  tables: Reader,
-  project: ProjectRecord,
-  request: NewDeployment,
-  own: { readonly name: string; readonly memberId: number },
-): Promise<string> {
-  const isTaken = async (reference: string): Promise<boolean> =>
-    (await tables.deployments.find('byProjectAndReference', [project.id, reference])) !== undefined
-  if (request.reference !== undefined) {
-    checkReference(request.reference)
-    if (!(await isTaken(request.reference))) return request.reference
-    throw new BadRequest(
-      'DuplicateReference',
-      `The project already has a deployment with the reference ${request.reference}.`,
-    )
-  }
-  const base = await generateReference(tables, request.type, own)
-  return await firstFree(base, controlPlaneLimits.maxReferenceLength, isTaken)
-}
-
-async function generateReference(
-  tables: Reader,
-  type: CreatableType,
-  own: { readonly name: string; readonly memberId: number },
-): Promise<string> {
-  switch (type) {
-    case 'prod':
-      return 'production'
-    case 'custom':
-      return `custom/${own.name}`
-    case 'dev': {
-      const member = await tables.members.find('byNumber', [own.memberId])
-      return `dev/${slugify(member?.name ?? '', 'member')}`
-    }
-  }
+/** What the provisioner has to know of a deployment. */
+function settingsOf({ type, sendLogsToClient }: DeploymentRecord): DeploymentSettings {
+  return { type, isRedacted: !(sendLogsToClient ?? type !== 'prod') }
 }

@@ -1,7 +1,7 @@
 /** How deployments check the credentials that are presented to them (management-api §3.4). */
 import { holdsDeployment } from './access.ts'
 import { toPrincipal, type AccessTokens } from './access-tokens.ts'
-import { isReadOnly } from './deploy-keys.ts'
+import { isReadOnlySet } from '@concave/protocol'
 import { secretOf } from './secrets.ts'
 import type { Store } from './store.ts'
 
@@ -48,6 +48,6 @@ export class KeyVerifier {
           })
     if (!holds) return { kind: 'otherDeployment' }
     const { id, memberId, allowedActions } = token
-    return { kind: 'ok', keyId: id, isReadOnly: isReadOnly(token), allowedActions, creator: memberId }
+    return { kind: 'ok', keyId: id, isReadOnly: isReadOnlySet(allowedActions), allowedActions, creator: memberId }
   }
 }

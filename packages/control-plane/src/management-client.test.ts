@@ -1,6 +1,6 @@
 import type { createManagementClient } from '@convex-dev/platform'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { readOnlyActions } from './deployment-actions.ts'
+import { readOnlyActions } from '@concave/protocol'
 import { openTestControlPlane, type TestControlPlane } from './control-plane-fixture.ts'
 
 // The official client: it takes its host from the environment when it is loaded.

@@ -11,6 +11,13 @@ export type Principal =
       readonly memberId: number
       readonly projectId: number
     }
+  /** The previews of one project, on its own behalf. */
+  | {
+      readonly kind: 'preview'
+      readonly token: AccessTokenRecord
+      readonly memberId: number
+      readonly projectId: number
+    }
   /** One deployment, on its own behalf; `secret` is what was presented, to be handed back but never widened. */
   | {
       readonly kind: 'deployment'
@@ -25,5 +32,6 @@ export const schemeOf = {
   personal: 'PAT',
   team: 'Team Token',
   project: 'OAuth Project Token',
+  preview: 'Preview Deploy Key',
   deployment: 'Deploy Key',
 } as const satisfies Record<Principal['kind'], string>

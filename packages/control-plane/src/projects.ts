@@ -1,14 +1,15 @@
 /** Projects: a name, a slug that is unique in the team, and deployments. */
-import { AlreadyExists, BadRequest, type Clock } from '@concave/base'
-import { getProject, getProjectBySlug, getTeam } from './access.ts'
+import { AlreadyExists, BadRequest, NotFound, type Clock } from '@concave/base'
+import { getPreviewedProjectBySlug, getProject, getProjectBySlug, getTeam, type ProjectNames } from './access.ts'
 import type { AccessTokens } from './access-tokens.ts'
-import type { CreatableType, Deployments } from './deployments.ts'
+import { findCreation, forgetCreation, recordCreation, type CreationMark } from './creations.ts'
+import type { Deployments } from './deployments.ts'
 import { controlPlaneLimits } from './limits.ts'
 import { nextId } from './next-id.ts'
 import type { Principal } from './principal.ts'
-import type { DeploymentRecord, ProjectRecord, TeamRecord } from './records.ts'
+import type { DeploymentRecord, DeploymentType, ProjectRecord, TeamRecord } from './records.ts'
 import { checkSlug, firstFree, slugify } from './slugs.ts'
-import type { Store, Writer } from './store.ts'
+import type { Reader, Store, Writer } from './store.ts'
 
 export type ProjectPage = {
   readonly team: TeamRecord
@@ -39,33 +40,48 @@ export class Projects {
     return await this.#store.read((tables) => getProject(tables, principal, projectId))
   }
 
-  async getBySlug(
-    principal: Principal,
-    names: { readonly team: string; readonly project: string },
-  ): Promise<ProjectRecord> {
+  async getBySlug(principal: Principal, names: ProjectNames): Promise<ProjectRecord> {
     return await this.#store.read((tables) => getProjectBySlug(tables, principal, names))
   }
 
-  /** With a type, the project starts with its default deployment of that type; if that fails there is no project. */
+  /** Also for keys that may only make previews in it. */
+  async getPreviewedBySlug(principal: Principal, names: ProjectNames): Promise<ProjectRecord> {
+    return await this.#store.read((tables) => getPreviewedProjectBySlug(tables, principal, names))
+  }
+
+  /**
+   * With a type, the project starts with a deployment of that type, the default one if there is such a thing; if that
+   * fails there is no project. `mark`: a repeat of a marked request answers what the first one made.
+   */
   async create(
     principal: Principal,
     teamIdOrSlug: string,
-    request: { readonly name: string; readonly deploymentType: CreatableType | undefined },
+    request: { readonly name: string; readonly deploymentType: DeploymentType | undefined },
+    mark?: CreationMark,
   ): Promise<{ readonly project: ProjectRecord; readonly deployment: DeploymentRecord | undefined }> {
     const name = checkProjectName(request.name)
     const { deploymentType } = request
     const created = await this.#store.mutate('create project', async (tables) => {
       const team = await getTeam(tables, principal, teamIdOrSlug)
+      const made = await findCreation(tables, mark)
+      if (made !== undefined) {
+        const project = await getCreated(tables, principal, made)
+        if (deploymentType === undefined) return { project, outcome: undefined }
+        return { project, outcome: { deployment: await getFirst(tables, project.id, deploymentType), isNew: false } }
+      }
       const project = await this.#insert(tables, { teamId: team.id, name, creator: principal.memberId })
-      if (deploymentType === undefined) return { project, reserved: undefined }
-      const reserved = await this.#deployments.reserve(tables, project, principal.memberId, { type: deploymentType })
-      return { project, reserved }
+      await recordCreation(tables, mark, { createdId: project.id, nowMs: this.#clock.nowMs() })
+      if (deploymentType === undefined) return { project, outcome: undefined }
+      const request = { type: deploymentType }
+      const deployment = await this.#deployments.reserve(tables, project, principal.memberId, request)
+      return { project, outcome: { deployment, isNew: true } }
     })
-    const { project, reserved } = created
-    if (reserved === undefined) return { project, deployment: undefined }
-    const deployment = await this.#deployments.finish(reserved, async (tables) => {
+    const { project, outcome } = created
+    if (outcome === undefined) return { project, deployment: undefined }
+    const { deployment } = await this.#deployments.finishOrWait(principal, outcome, async (tables) => {
       const left = await tables.projects.find('byNumber', [project.id])
       if (left !== undefined) await tables.projects.remove(left._id)
+      await forgetCreation(tables, mark)
     })
     return { project, deployment }
   }
@@ -122,6 +138,12 @@ export class Projects {
       const revokedWithDeployments = await this.#deployments.deleteRecords(tables, deployments)
       const keys = await tables.accessTokens.list('byProject', [project.id])
       const revoked = await this.#accessTokens.revoke(tables, keys)
+      for (const { _id } of await tables.defaultVariables.list('byProject', [project.id])) {
+        await tables.defaultVariables.remove(_id)
+      }
+      for (const { _id } of await tables.localDeployments.list('byProjectAndCreator', [project.id])) {
+        await tables.localDeployments.remove(_id)
+      }
       await tables.projects.remove(project._id)
       return { names: deployments.map(({ name }) => name), revoked: [...revokedWithDeployments, ...revoked] }
     })
@@ -144,6 +166,19 @@ export class Projects {
     await tables.projects.insert(project)
     return project
   }
+}
+
+async function getCreated(tables: Reader, principal: Principal, projectId: number): Promise<ProjectRecord> {
+  const project = await tables.projects.find('byNumber', [projectId])
+  if (project !== undefined) return await getProject(tables, principal, projectId)
+  throw new NotFound('ProjectNotFound', 'What this request created before has been deleted since.')
+}
+
+/** The deployment that a project started with. */
+async function getFirst(tables: Reader, projectId: number, type: DeploymentType): Promise<DeploymentRecord> {
+  const [first] = (await tables.deployments.list('byProject', [projectId])).filter((one) => one.type === type)
+  if (first !== undefined) return first
+  throw new NotFound('DeploymentNotFound', 'What this request created before has been deleted since.')
 }
 
 function checkProjectName(name: string): string {

@@ -1,9 +1,17 @@
 /** Port to whatever runs deployments; the composition provides it. */
 import type { DeploymentType } from './records.ts'
 
-export type ProvisionRequest = {
-  readonly name: string
+/** What may change in the life of a deployment. */
+export type DeploymentSettings = {
   readonly type: DeploymentType
+  /** Callers without an admin key learn neither error texts nor log lines. */
+  readonly isRedacted: boolean
+}
+
+export type ProvisionRequest = DeploymentSettings & {
+  readonly name: string
+  /** Environment variables to start with. */
+  readonly environment: Readonly<Record<string, string>>
   readonly deploymentId: number
   readonly projectId: number
   readonly teamId: number
@@ -18,6 +26,8 @@ export interface Provisioner {
    * throws, `remove` is called, so it may leave a half-made folder behind.
    */
   create(request: ProvisionRequest): Promise<DeploymentUrls>
+  /** Has an existing deployment follow these settings from its next request on. Idempotent, durable when it resolves. */
+  configure(name: string, settings: DeploymentSettings): Promise<void>
   /** Stops the deployment and deletes its data. Idempotent; a name that it does not know is fine. */
   remove(name: string): Promise<void>
   /** Where a deployment that was created answers now. */

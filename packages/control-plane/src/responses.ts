@@ -1,8 +1,18 @@
 /** Records as the Management API shows them. */
-import { assert } from '@concave/base'
-import { pickDefault, type Deployments } from './deployments.ts'
+import { assert, BadRequest } from '@concave/base'
+import type { AccessTokens } from './access-tokens.ts'
+import { pickDefault } from './deployment-selection.ts'
+import type { Deployments } from './deployments.ts'
+import { shownActions } from './keys.ts'
+import type { LocalDeployments } from './local-deployments.ts'
 import type { Principal } from './principal.ts'
-import type { DeploymentRecord, ProjectRecord } from './records.ts'
+import type {
+  AccessTokenRecord,
+  DeploymentRecord,
+  LocalDeploymentRecord,
+  ProjectRecord,
+  TeamRecord,
+} from './records.ts'
 import { defaultClass, defaultRegion } from './regions.ts'
 import type { Reader } from './store.ts'
 
@@ -47,14 +57,19 @@ export type DeploymentResponse = {
   readonly id: number
   readonly name: string
   readonly createTime: number
+  readonly lastDeployTime: number | null
   readonly deploymentType: string
   readonly projectId: number
   readonly creator: number
+  readonly previewIdentifier: string | null
   readonly region: string
   readonly isDefault: boolean
   readonly reference: string
+  readonly dashboardEditConfirmation: boolean | null
   readonly deploymentUrl: string
+  readonly expiresAt: number | null
   readonly class: string
+  readonly sendLogsToClient: boolean | null
 }
 
 /** `kind` says `cloud` for every deployment that the control plane runs, as opposed to a developer's own machine. */
@@ -65,15 +80,91 @@ export function deploymentResponse(deployments: Deployments, record: DeploymentR
     id,
     name,
     createTime,
+    lastDeployTime: record.lastDeployTime ?? null,
     deploymentType: type,
     projectId,
     creator,
+    previewIdentifier: record.previewIdentifier ?? null,
     region: defaultRegion.name,
     isDefault,
     reference,
+    dashboardEditConfirmation: record.dashboardEditConfirmation ?? null,
     deploymentUrl: deployments.urlOf(name),
+    expiresAt: record.expiresAt ?? null,
     class: defaultClass,
+    sendLogsToClient: record.sendLogsToClient ?? null,
   }
+}
+
+export type LocalDeploymentResponse = {
+  readonly kind: 'local'
+  readonly name: string
+  readonly createTime: number
+  readonly deploymentType: 'dev'
+  readonly projectId: number
+  readonly creator: number
+  readonly port: number
+  readonly deviceName: string
+  readonly isActive: boolean
+}
+
+export function localDeploymentResponse(
+  localDeployments: LocalDeployments,
+  record: LocalDeploymentRecord,
+): LocalDeploymentResponse {
+  const { name, createTime, projectId, creator, port, deviceName } = record
+  const isActive = localDeployments.isActive(record)
+  return { kind: 'local', name, createTime, deploymentType: 'dev', projectId, creator, port, deviceName, isActive }
+}
+
+export type TeamResponse = {
+  readonly id: number
+  readonly name: string
+  readonly slug: string
+  readonly creator: number
+  readonly suspended: false
+  readonly referralCode: ''
+  readonly referredBy: null
+  readonly managedBy: null
+  /** Spares the command line the question which one to take. */
+  readonly defaultRegion: string
+}
+
+export function teamResponse({ id, name, slug, creator }: TeamRecord): TeamResponse {
+  return {
+    id,
+    name,
+    slug,
+    creator,
+    suspended: false,
+    referralCode: '',
+    referredBy: null,
+    managedBy: null,
+    defaultRegion: defaultRegion.name,
+  }
+}
+
+/** A key without its secret, as deploy keys are listed. */
+export function keyResponse(accessTokens: AccessTokens, key: AccessTokenRecord) {
+  return { ...tokenResponse(accessTokens, key), creator: key.memberId, allowedActions: shownActions(key) }
+}
+
+/** A token without its secret. */
+export function tokenResponse(accessTokens: AccessTokens, token: AccessTokenRecord) {
+  const { id, name, createTime, expiresAt } = token
+  return { id, name, creationTime: createTime, lastUsedTime: accessTokens.lastUsedTime(token), expiresAt }
+}
+
+/** The page after one that ended before `nextBefore`, in lists whose cursor is a number. */
+export function numberPagination(nextBefore: number | undefined) {
+  return nextBefore === undefined ? { hasMore: false } : { hasMore: true, nextCursor: String(nextBefore) }
+}
+
+/** Throws 400 `BadQueryArgs`. */
+export function parseNumberCursor(cursor: string | undefined): number | undefined {
+  if (cursor === undefined) return undefined
+  if (/^\d{1,15}$/.test(cursor)) return Number(cursor)
+  throw new BadRequest('BadQueryArgs', 'The cursor is not one that this operation returned.')
 }
 
 export async function projectResponses(

@@ -40,6 +40,8 @@ export function createRoutes(
       throw featureNotAvailable(`The operation "${id}"`)
     })
   }
+  // Asked by `login --vercel`, at the root: no team waits there.
+  router.add('GET', '/vercel/potential_teams', () => jsonReply([]))
   for (const { method, path, open } of cliRoutes) {
     router.add(
       method,

@@ -1,4 +1,5 @@
 import { Unauthenticated } from '@concave/base'
+import { readOnlyActions } from '@concave/protocol'
 import { expect, test } from 'vitest'
 import { Access, type AdminIdentity, requireWrite } from './access.ts'
 
@@ -16,8 +17,9 @@ const access = new Access({
   keys: {
     verify: async (presented) => {
       seen.push(presented)
-      if (presented.endsWith('good')) return { kind: 'ok', keyId: '7', isReadOnly: false }
-      if (presented.endsWith('reader')) return { kind: 'ok', keyId: '8', isReadOnly: true }
+      if (presented.endsWith('good')) return { kind: 'ok', keyId: '7', isReadOnly: false, allowedActions: 'all' }
+      if (presented.endsWith('reader'))
+        return { kind: 'ok', keyId: '8', isReadOnly: true, allowedActions: readOnlyActions }
       return { kind: presented.endsWith('other') ? 'otherDeployment' : 'unknown' }
     },
   },
@@ -26,7 +28,13 @@ const encode = (identity: unknown) => Buffer.from(JSON.stringify(identity)).toSt
 
 test('takes the key with or without its prefix, and the scheme in any case', async () => {
   for (const header of ['Convex good', 'convex dev:happy-otter-1|good', 'CONVEX prod:x-y-1|good']) {
-    expect(await access.identify(header)).toEqual({ kind: 'admin', keyId: '7', isReadOnly: false, actingAs: undefined })
+    expect(await access.identify(header)).toEqual({
+      kind: 'admin',
+      keyId: '7',
+      isReadOnly: false,
+      allowedActions: 'all',
+      actingAs: undefined,
+    })
   }
   expect(seen).toEqual(['good', 'dev:happy-otter-1|good', 'prod:x-y-1|good'])
 })

@@ -1,12 +1,25 @@
 /** Who may do what on a deployment: reads credentials of requests into identities and checks admin rights. */
 import { BadRequest, Forbidden, Unauthenticated } from '@concave/base'
-import { anonymous, type Identity, type UserAttributes } from '@concave/protocol'
+import {
+  type AllowedActions,
+  anonymous,
+  type DeploymentAction,
+  type Identity,
+  isAllowed,
+  type UserAttributes,
+} from '@concave/protocol'
 import type { AuthToken } from '@concave/sync'
 import type { VerifyUserToken } from './auth/user-tokens.ts'
 
 /** What the control plane (or the launcher) says about a presented admin or deploy key. */
 export type KeyVerdict =
-  | { readonly kind: 'ok'; readonly keyId: string; readonly isReadOnly: boolean }
+  | {
+      readonly kind: 'ok'
+      readonly keyId: string
+      /** It may only look: refused wherever something is written, public functions included. */
+      readonly isReadOnly: boolean
+      readonly allowedActions: AllowedActions
+    }
   | { readonly kind: 'unknown' }
   /** A real key, of another deployment. */
   | { readonly kind: 'otherDeployment' }
@@ -82,8 +95,14 @@ export class Access {
     const verdict = await this.#keys.verify(key)
     switch (verdict.kind) {
       case 'ok':
-        if (verdict.isReadOnly && actingAs !== undefined) throw notPermitted('deployment:functions:actAsUser')
-        return { kind: 'admin', keyId: verdict.keyId, isReadOnly: verdict.isReadOnly, actingAs }
+        if (actingAs !== undefined) requireAction(verdict, 'deployment:functions:actAsUser')
+        return {
+          kind: 'admin',
+          keyId: verdict.keyId,
+          isReadOnly: verdict.isReadOnly,
+          allowedActions: verdict.allowedActions,
+          actingAs,
+        }
       case 'unknown':
         throw this.#badDeployKey('unauthenticated')
       case 'otherDeployment':
@@ -101,15 +120,20 @@ export class Access {
 
 export type AdminIdentity = Extract<Identity, { kind: 'admin' }>
 
-const notPermittedMessage = 'You do not have permission to perform this operation.'
-
-/** Refuses a read-only key where the operation writes. `ReadOnlyAdminKey` is the code of the Admin API page. */
+/** Refuses a read-only key where a function writes. `ReadOnlyAdminKey`, with its text, is of the Admin API page. */
 export function requireWrite(identity: AdminIdentity, code: 'OperationNotPermitted' | 'ReadOnlyAdminKey'): void {
-  if (identity.isReadOnly) throw new Forbidden(code, notPermittedMessage)
+  if (!identity.isReadOnly) return
+  if (code === 'OperationNotPermitted') throw notPermitted('deployment:data:write')
+  throw new Forbidden(code, 'You do not have permission to perform this operation.')
+}
+
+/** Throws 403 `OperationNotPermitted`, naming the action. */
+export function requireAction(key: { readonly allowedActions: AllowedActions }, action: DeploymentAction): void {
+  if (!isAllowed(key.allowedActions, action)) throw notPermitted(action)
 }
 
 /** As clients and the CLI know it: they look for this sentence. */
-function notPermitted(action: string): Forbidden {
+export function notPermitted(action: DeploymentAction): Forbidden {
   return new Forbidden('OperationNotPermitted', `You do not have permission to perform this operation (${action}).`)
 }
 

@@ -23,7 +23,7 @@ import { fetchDocument, withOwnOrigins } from './auth/fetch-document.ts'
 import { ProviderKeys } from './auth/provider-keys.ts'
 import { SigningKeys } from './auth/signing-keys.ts'
 import { openUserTokens } from './auth/user-tokens.ts'
-import { addAdminRoutes } from './api/admin-routes.ts'
+import { addAdminRoutes, type DeploymentInfo } from './api/admin-routes.ts'
 import { addComponentRoutes } from './api/component-routes.ts'
 import { addFunctionRoutes } from './api/function-routes.ts'
 import { addJobRoutes } from './api/job-routes.ts'
@@ -32,6 +32,8 @@ import { addPushRoutes } from './api/push-routes.ts'
 import { addServiceRoutes } from './api/service-routes.ts'
 import { openOwnSite } from './api/own-site.ts'
 import { createSiteHandler, isHttpActionTarget } from './api/site-handler.ts'
+import { CallPermissions } from './call-permissions.ts'
+import { changeEnvironmentVariables } from './environment/environment-variables.ts'
 import { FileCollector } from './files/file-collector.ts'
 import { addFileRoutes } from './files/file-routes.ts'
 import { fileTables } from './files/file-rows.ts'
@@ -41,6 +43,7 @@ import { FunctionService } from './functions/function-service.ts'
 import { HttpActionService } from './functions/http-action-service.ts'
 import { deploymentLimits } from './limits.ts'
 import { FunctionLog } from './logs/function-log.ts'
+import { withPermissions } from './permitted-backend.ts'
 import { PushService } from './push/push-service.ts'
 import { Scheduler } from './scheduler/scheduler.ts'
 import { SystemFunctions } from './system/system-functions.ts'
@@ -57,6 +60,10 @@ export type DeploymentOptions = {
   /** Contents of stored files; of this deployment alone. */
   readonly blobs: Blobs
   readonly keys: KeyVerifier
+  /** What the control plane knows of it; absent without one. */
+  readonly describe?: () => Promise<DeploymentInfo>
+  /** Called when new code has gone live. */
+  readonly onDeployed?: () => void
   readonly runners: RunnerPool
   /** Makes the network requests of actions. */
   readonly egress: Egress
@@ -176,17 +183,26 @@ export class Deployment {
       clock,
       onActions: () => this.#actions.warm(),
     })
-    this.#sync = new SyncServer({ backend: this.#functions, clock, log })
+    const permissions = new CallPermissions({ database, registry, system })
+    this.#sync = new SyncServer({ backend: withPermissions(this.#functions, permissions), clock, log })
 
     const router = new Router<RouteHandler>()
     addKeyRoutes(router, signingKeys)
     addServiceRoutes(router, { deploymentName: name, version })
-    addFunctionRoutes(router, { functions: this.#functions, access })
+    addFunctionRoutes(router, { functions: this.#functions, access, permissions })
     addFileRoutes(router, { files: this.#files })
-    addAdminRoutes(router, { access, database, functionLog, authConfiguration: this.#authConfiguration, url, siteUrl })
+    addAdminRoutes(router, {
+      access,
+      database,
+      functionLog,
+      authConfiguration: this.#authConfiguration,
+      url,
+      siteUrl,
+      describe: options.describe,
+    })
     addComponentRoutes(router, { access, database })
     addJobRoutes(router, { access, database, clock })
-    addPushRoutes(router, { access, pushes })
+    addPushRoutes(router, { access, pushes, onDeployed: options.onDeployed })
     this.#api = serveRoutes({ router, log, cors: { allowCredentials: true } })
     this.#httpActions = new HttpActionService({
       deploymentName: name,
@@ -226,6 +242,12 @@ export class Deployment {
   /** Keys were revoked: sessions that live on one of them end. Requests are checked one by one anyway. */
   recheckKeys(): void {
     this.#sync.recheckAdmins()
+  }
+
+  /** Sets variables, durably: what a new deployment starts with. Throws 400 as a change by hand does. */
+  async setEnvironment(variables: Readonly<Record<string, string>>): Promise<void> {
+    const changes = Object.entries(variables).map(([name, value]) => ({ name, value }))
+    await changeEnvironmentVariables(this.#database, changes, (tx) => this.#authConfiguration.reevaluate(tx))
   }
 
   handleApi(request: IncomingMessage, response: ServerResponse): void {

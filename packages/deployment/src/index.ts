@@ -2,4 +2,5 @@
 export { Deployment, type DeploymentOptions } from './deployment.ts'
 export { fileTables } from './files/file-rows.ts'
 export type { KeyVerdict, KeyVerifier } from './access.ts'
+export type { DeploymentInfo } from './api/admin-routes.ts'
 export { searchVectors } from './functions/vector-search.ts'

@@ -2,7 +2,13 @@ import { describe, expect, test } from 'vitest'
 import { anonymous, type Identity, identityKey, userAttributesOf } from './identity.ts'
 
 const attributes = { tokenIdentifier: 'https://issuer.test|1', issuer: 'https://issuer.test', subject: '1' }
-const admin = { kind: 'admin', keyId: 'k', isReadOnly: false, actingAs: undefined } as const satisfies Identity
+const admin = {
+  kind: 'admin',
+  keyId: 'k',
+  isReadOnly: false,
+  allowedActions: 'all',
+  actingAs: undefined,
+} as const satisfies Identity
 
 function user(claims: Record<string, unknown> = {}, expiresAtMs?: number): Identity {
   return { kind: 'user', attributes: { ...attributes, ...claims }, expiresAtMs }

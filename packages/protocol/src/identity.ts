@@ -1,5 +1,7 @@
 /** Who is calling a deployment (sync-and-http.md §2.3, §7.3). */
 
+import type { AllowedActions } from './deployment-actions.ts'
+
 /** `ctx.auth.getUserIdentity()`'s fields: `tokenIdentifier`, `issuer`, `subject` and whatever else the token carries. JSON values. */
 export type UserAttributes = { readonly tokenIdentifier: string; readonly [claim: string]: unknown }
 
@@ -17,6 +19,8 @@ export type Identity =
       /** Stable id of the key, for logs and re-checks. Never the secret. */
       readonly keyId: string
       readonly isReadOnly: boolean
+      /** What the key may do beside calling public functions. */
+      readonly allowedActions: AllowedActions
       /** Set when an admin acts as a user (`Convex {key}:{base64 identity}`, `impersonating`). */
       readonly actingAs: UserAttributes | undefined
     }

@@ -26,3 +26,12 @@ export {
 export { noClient, readRequestClient, type RequestClient } from './request-client.ts'
 export { sessionRequestId } from './request-id.ts'
 export { decodeTs, encodeTs } from './ts-encoding.ts'
+export {
+  deploymentActions,
+  isAllowed,
+  isReadOnlySet,
+  operationOf,
+  readOnlyActions,
+  type AllowedActions,
+  type DeploymentAction,
+} from './deployment-actions.ts'

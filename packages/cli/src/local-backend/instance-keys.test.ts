@@ -18,7 +18,7 @@ describe('an admin key is taken', () => {
     ['of the oldest form, which holds its name', legacy],
     ['that was just made', keys.create({ clock: systemClock, random: systemRandom })],
   ])('%s', async (_what, key) => {
-    expect(await keys.verify(key)).toEqual({ kind: 'ok', keyId: 'instance', isReadOnly: false })
+    expect(await keys.verify(key)).toEqual({ kind: 'ok', keyId: 'instance', isReadOnly: false, allowedActions: 'all' })
   })
 })
 

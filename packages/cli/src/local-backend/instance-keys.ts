@@ -5,6 +5,7 @@
 import { createHmac } from 'node:crypto'
 import { BadRequest, type Clock, type Random } from '@concave/base'
 import type { KeyVerdict, KeyVerifier } from '@concave/deployment'
+import { readOnlyActions } from '@concave/protocol'
 import { gcmsiv } from '@noble/ciphers/aes.js'
 import { xsalsa20poly1305 } from '@noble/ciphers/salsa.js'
 import type { Cipher } from '@noble/ciphers/utils.js'
@@ -46,7 +47,8 @@ export class InstanceKeys implements KeyVerifier {
     const name = printedName ?? content?.name
     if (content === undefined || name === undefined) return { kind: 'unknown' }
     if (name !== this.#name || (content.name ?? name) !== name) return { kind: 'otherDeployment' }
-    return { kind: 'ok', keyId: 'instance', isReadOnly: content.isReadOnly }
+    const { isReadOnly } = content
+    return { kind: 'ok', keyId: 'instance', isReadOnly, allowedActions: isReadOnly ? readOnlyActions : 'all' }
   }
 
   #open(secret: string): KeyContent | undefined {

@@ -1,5 +1,4 @@
 import { jsonReply } from '@concave/http'
-import { checkCreatable, featureNotAvailable } from '../feature-not-available.ts'
 import { operation } from '../operation.ts'
 import type { DeploymentType } from '../records.ts'
 import { checkClass, checkRegion } from '../regions.ts'
@@ -17,15 +16,17 @@ type Input = {
   }
 }
 
+/** Null of an expiry is "not given": the command line sends it for what it was not told. */
 export const createDeployment = operation<Input>('create deployment', async ({ deployments }, input) => {
-  const { body, path, principal } = input
+  const { body, path, principal, mark } = input
   checkClass(body.class)
   checkRegion(body.region)
-  if (body.expiresAt !== undefined && body.expiresAt !== null) throw featureNotAvailable('Expiry of deployments')
-  const deployment = await deployments.create(principal, path.project_id, {
-    type: checkCreatable(body.type),
+  const request = {
+    type: body.type,
     reference: body.reference ?? undefined,
     isDefault: body.isDefault ?? undefined,
-  })
+    expiresAt: body.expiresAt ?? undefined,
+  }
+  const deployment = await deployments.create(principal, path.project_id, request, mark)
   return jsonReply(deploymentResponse(deployments, deployment))
 })

@@ -1,5 +1,4 @@
 import { jsonReply } from '@concave/http'
-import { checkCreatable } from '../feature-not-available.ts'
 import { operation } from '../operation.ts'
 import type { DeploymentType } from '../records.ts'
 import { checkClass, checkRegion } from '../regions.ts'
@@ -19,11 +18,15 @@ export const createProject = operation<Input>('create project', async ({ project
   const { projectName, deploymentType, deploymentClass, deploymentRegion } = input.body
   checkClass(deploymentClass)
   checkRegion(deploymentRegion)
-  const { project, deployment } = await projects.create(input.principal, input.path.team_id, {
-    name: projectName,
-    deploymentType:
-      deploymentType === undefined || deploymentType === null ? undefined : checkCreatable(deploymentType),
-  })
+  const { project, deployment } = await projects.create(
+    input.principal,
+    input.path.team_id,
+    {
+      name: projectName,
+      deploymentType: deploymentType ?? undefined,
+    },
+    input.mark,
+  )
   const { id, slug } = project
   if (deployment === undefined) return jsonReply({ projectId: id, id, slug })
   const { name } = deployment

@@ -1,6 +1,6 @@
 import { BadRequest } from '@concave/base'
 import { jsonReply } from '@concave/http'
-import type { DeploymentSelector } from '../deployments.ts'
+import type { DeploymentSelector } from '../deployment-selection.ts'
 import { operation } from '../operation.ts'
 import { deploymentResponse } from '../responses.ts'
 

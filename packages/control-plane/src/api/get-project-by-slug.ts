@@ -8,7 +8,7 @@ export const getProjectBySlug = operation<Input>(
   'get project by slug',
   async ({ projects, store }, { path, principal }) => {
     const names = { team: path.team_id_or_slug, project: path.project_slug }
-    const project = await projects.getBySlug(principal, names)
+    const project = await projects.getPreviewedBySlug(principal, names)
     return jsonReply(await store.read((tables) => projectResponse(tables, principal, project)))
   },
 )

@@ -1,6 +1,6 @@
 import { assert } from '@concave/base'
 import { jsonReply } from '@concave/http'
-import { shownActions } from '../deploy-keys.ts'
+import { shownActions } from '../keys.ts'
 import { operation } from '../operation.ts'
 import type { Principal } from '../principal.ts'
 import type { Reader } from '../store.ts'
@@ -22,6 +22,11 @@ async function describe(tables: Reader, principal: Principal): Promise<object> {
       const project = await tables.projects.find('byNumber', [principal.projectId])
       assert(project !== undefined, 'Project tokens end with their project.')
       return { type: 'projectToken', projectId: project.id, teamId: project.teamId }
+    }
+    case 'preview': {
+      const project = await tables.projects.find('byNumber', [principal.projectId])
+      assert(project !== undefined, 'Preview keys end with their project.')
+      return { type: 'previewDeployKey', projectId: project.id, teamId: project.teamId }
     }
     case 'deployment': {
       const { deploymentName, token } = principal

@@ -1,20 +1,11 @@
 import { jsonReply } from '@concave/http'
-import { shownActions } from '../deploy-keys.ts'
+import { deployKeysOf } from '../key-owners.ts'
 import { operation } from '../operation.ts'
+import { keyResponse } from '../responses.ts'
 
 type Input = { readonly path: { readonly deployment_name: string } }
 
-export const listDeployKeys = operation<Input>('list deploy keys', async ({ deployKeys, accessTokens }, input) => {
-  const keys = await deployKeys.list(input.principal, input.path.deployment_name)
-  return jsonReply(
-    keys.map((key) => ({
-      id: key.id,
-      name: key.name,
-      creationTime: key.createTime,
-      lastUsedTime: accessTokens.lastUsedTime(key),
-      expiresAt: key.expiresAt,
-      creator: key.memberId,
-      allowedActions: shownActions(key),
-    })),
-  )
+export const listDeployKeys = operation<Input>('list deploy keys', async ({ keys, accessTokens }, input) => {
+  const all = await keys.list(deployKeysOf(input.principal, input.path.deployment_name))
+  return jsonReply(all.map((key) => keyResponse(accessTokens, key)))
 })

@@ -1,8 +1,7 @@
-import { BadRequest } from '@concave/base'
 import { jsonReply } from '@concave/http'
 import { controlPlaneLimits } from '../limits.ts'
 import { operation } from '../operation.ts'
-import { projectResponses } from '../responses.ts'
+import { numberPagination, parseNumberCursor, projectResponses } from '../responses.ts'
 
 type Input = {
   readonly path: { readonly team_id: string }
@@ -12,15 +11,8 @@ type Input = {
 /** Pages, newest first. The cursor is the number of the last project shown. */
 export const listProjects = operation<Input>('list projects', async ({ projects, store }, input) => {
   const { cursor, limit = controlPlaneLimits.defaultPageItems, q } = input.query
-  const before = cursor === undefined ? undefined : parseCursor(cursor)
+  const before = parseNumberCursor(cursor)
   const page = await projects.list(input.principal, input.path.team_id, { before, limit, search: q })
   const items = await store.read((tables) => projectResponses(tables, input.principal, page.projects))
-  const { nextBefore } = page
-  const pagination = nextBefore === undefined ? { hasMore: false } : { hasMore: true, nextCursor: String(nextBefore) }
-  return jsonReply({ items, pagination })
+  return jsonReply({ items, pagination: numberPagination(page.nextBefore) })
 })
-
-function parseCursor(cursor: string): number {
-  if (/^\d{1,15}$/.test(cursor)) return Number(cursor)
-  throw new BadRequest('BadQueryArgs', 'The cursor is not one that this operation returned.')
-}

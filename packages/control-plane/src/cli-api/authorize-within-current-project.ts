@@ -1,9 +1,8 @@
 import { z } from 'zod'
 import { deploymentNotFound } from '../access.ts'
 import { openDeployment } from '../authorized-deployment.ts'
-import { cliRoute, projectSelection, type ProjectSelection } from '../cli-route.ts'
-import type { Principal } from '../principal.ts'
-import type { Services } from '../services.ts'
+import { cliRoute, projectSelection } from '../cli-route.ts'
+import { selectProjectId } from '../selected-project.ts'
 
 const body = z.object({ selectedDeploymentName: z.string(), projectSelection })
 
@@ -14,19 +13,8 @@ export const authorizeWithinCurrentProject = cliRoute({
   body,
   run: async (services, { body: { selectedDeploymentName, projectSelection: selection }, principal }) => {
     const deployment = await services.deployments.get(principal, selectedDeploymentName)
-    const projectId = await selectProject(services, principal, selection)
+    const projectId = await services.store.read((tables) => selectProjectId(tables, principal, selection))
     if (deployment.projectId !== projectId) throw deploymentNotFound(selectedDeploymentName)
     return await openDeployment(services, principal, deployment)
   },
 })
-
-async function selectProject(services: Services, principal: Principal, selection: ProjectSelection): Promise<number> {
-  switch (selection.kind) {
-    case 'teamAndProjectSlugs': {
-      const names = { team: selection.teamSlug, project: selection.projectSlug }
-      return (await services.projects.getBySlug(principal, names)).id
-    }
-    case 'deploymentName':
-      return (await services.deployments.get(principal, selection.deploymentName)).projectId
-  }
-}

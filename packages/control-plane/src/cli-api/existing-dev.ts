@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { cliRoute } from '../cli-route.ts'
-import { findDefault } from '../deployments.ts'
+import { findDefault } from '../deployment-selection.ts'
 
 const body = z.object({ teamSlug: z.string(), projectSlug: z.string() })
 

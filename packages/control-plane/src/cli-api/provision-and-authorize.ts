@@ -1,4 +1,4 @@
-import { BadRequest } from '@concave/base'
+import { BadRequest, Forbidden } from '@concave/base'
 import { z } from 'zod'
 import { openDeployment } from '../authorized-deployment.ts'
 import { cliRoute } from '../cli-route.ts'
@@ -16,6 +16,12 @@ export const provisionAndAuthorize = cliRoute({
   body,
   run: async (services, { body: { teamSlug, projectSlug, deploymentType }, principal }) => {
     const { projects, deployments } = services
+    if (principal.kind === 'preview') {
+      throw new Forbidden(
+        'AccessTokenForbidden',
+        'A preview deploy key opens previews only. Name one with --preview-name, or use another key.',
+      )
+    }
     if (typeof teamSlug === 'string' && typeof projectSlug === 'string') {
       const project = await projects.getBySlug(principal, { team: teamSlug, project: projectSlug })
       const deployment = await deployments.getOrCreateDefault(principal, project, deploymentType)

@@ -1,6 +1,7 @@
 import { assert, BadRequest } from '@concave/base'
 import { getDeployment } from '../access.ts'
 import { cliRoute, keyRoute } from '../cli-route.ts'
+import { findOwnLocal } from '../local-deployments.ts'
 import { authenticateKey } from '../presented-key.ts'
 import type { DeploymentRecord } from '../records.ts'
 import type { Reader } from '../store.ts'
@@ -21,12 +22,15 @@ export const teamAndProject = cliRoute({
   path: '/deployment/{name}/team_and_project',
   run: async ({ store }, { params, principal }) =>
     await store.read(async (tables) => {
-      const deployment = await getDeployment(tables, principal, params['name'] ?? '')
+      const name = params['name'] ?? ''
+      const local = await findOwnLocal(tables, principal, name)
+      if (local !== undefined) return await describeProject(tables, local.projectId)
+      const deployment = await getDeployment(tables, principal, name)
       return await describeDeployment(tables, deployment)
     }),
 })
 
-/** Works for a project's key too, which has no deployment of its own. */
+/** Works for a project's keys too, which have no deployment of their own. */
 export const teamAndProjectForKey = keyRoute({
   path: '/deployment/team_and_project_for_key',
   run: async ({ accessTokens, store }, deployKey) => {
@@ -36,6 +40,7 @@ export const teamAndProjectForKey = keyRoute({
         case 'deployment':
           return await describeDeployment(tables, await getDeployment(tables, principal, principal.deploymentName))
         case 'project':
+        case 'preview':
           return await describeProject(tables, principal.projectId)
         case 'team':
         case 'personal':

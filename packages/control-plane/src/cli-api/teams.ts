@@ -1,6 +1,6 @@
 import { listTeams } from '../access.ts'
 import { cliRoute } from '../cli-route.ts'
-import { defaultRegion } from '../regions.ts'
+import { teamResponse } from '../responses.ts'
 
 /** A default region spares the question which one to take. */
 export const teams = cliRoute({
@@ -8,16 +8,6 @@ export const teams = cliRoute({
   path: '/teams',
   run: async ({ store }, { principal }) => {
     const mine = await store.read((tables) => listTeams(tables, principal))
-    return mine.map(({ id, name, slug, creator }) => ({
-      id,
-      name,
-      slug,
-      creator,
-      suspended: false,
-      referralCode: '',
-      referredBy: null,
-      managedBy: null,
-      defaultRegion: defaultRegion.name,
-    }))
+    return mine.map(teamResponse)
   },
 })

@@ -24,6 +24,16 @@ export const spendingLimits = cliRoute({
   },
 })
 
+/** What `insights` asks for: nothing is metered yet, so nothing stands out. */
+export const usageQuery = cliRoute({
+  method: 'GET',
+  path: '/dashboard/teams/{team_id}/usage/query',
+  run: async ({ store }, { params, principal }) => {
+    await checkOwnTeam(store, principal, params['team_id'] ?? '')
+    return []
+  },
+})
+
 async function checkOwnTeam(store: Store, principal: Principal, teamId: string): Promise<number> {
   const teams = await store.read((tables) => listTeams(tables, principal))
   const team = teams.find(({ id }) => String(id) === teamId)

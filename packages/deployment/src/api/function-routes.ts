@@ -5,7 +5,8 @@ import { decodeTs, encodeTs, type Identity, parseFunctionPath, readRequestClient
 import type { CallOutcome, FunctionCall } from '@concave/sync'
 import { parseValue, stringifyExport, toCleanJson } from '@concave/values'
 import { z } from 'zod'
-import { type Access, requireWrite } from '../access.ts'
+import { type Access, requireAction, requireWrite } from '../access.ts'
+import type { CallPermissions } from '../call-permissions.ts'
 import type { FunctionService } from '../functions/function-service.ts'
 import { deploymentLimits } from '../limits.ts'
 import { readJson } from './read-json.ts'
@@ -41,15 +42,17 @@ const runSchema = z.object({ args: z.unknown(), format: z.string().nullish() })
 
 const maxBytes = deploymentLimits.maxCallBodyBytes
 
-type Deps = { readonly functions: FunctionService; readonly access: Access }
+type Deps = { readonly functions: FunctionService; readonly access: Access; readonly permissions: CallPermissions }
 
 export function addFunctionRoutes(router: Router<RouteHandler>, deps: Deps): void {
-  const { functions, access } = deps
+  const { functions, access, permissions } = deps
 
   const open = async (request: HttpRequest, body: CallBody): Promise<{ call: FunctionCall; format: Format }> => {
     const format = readFormat(body.format, request)
     const identity = await identityOf(request, access)
-    return { call: toCall(body, identity, request), format }
+    const call = toCall(body, identity, request)
+    await permissions.check(call)
+    return { call, format }
   }
 
   router.add('POST', '/api/query', async (request) => {
@@ -96,6 +99,7 @@ export function addFunctionRoutes(router: Router<RouteHandler>, deps: Deps): voi
       const body = await readJson(request, callSchema, maxBytes)
       const format = readFormat(body.format, request)
       const call = toCall(body, identity, request)
+      await permissions.check(call)
       const kind = await functions.kindOf(call)
       if (kind === 'mutation' || kind === 'action') {
         requireWrite(identity, route === '/api/function' ? 'OperationNotPermitted' : 'ReadOnlyAdminKey')
@@ -108,6 +112,7 @@ export function addFunctionRoutes(router: Router<RouteHandler>, deps: Deps): voi
     if (authorization !== undefined) await access.requireAdmin(authorization)
     const body = await readJson(request, oneOffSchema, maxBytes)
     const identity = await access.requireAdmin(authorization, body.adminKey)
+    requireAction(identity, 'deployment:functions:runTestQuery')
     const componentPath = await functions.componentPathOf(body.componentId)
     const format = readFormat(body.format, request)
     const call = { componentPath, args: argumentObject(body.args), identity, requestId: requestIdOf(request) }

@@ -4,7 +4,7 @@ import type { Database, Transaction } from '@concave/database'
 import { emptyReply, type HttpRequest, type RouteHandler, type Router } from '@concave/http'
 import { canonicalFunctionPath, parseFunctionPath } from '@concave/protocol'
 import { z } from 'zod'
-import { type Access, requireWrite } from '../access.ts'
+import { type Access, requireAction } from '../access.ts'
 import { listMounted } from '../components/component-rows.ts'
 import { FunctionError } from '../functions/function-error.ts'
 import { deploymentLimits } from '../limits.ts'
@@ -37,7 +37,7 @@ export function addJobRoutes(
     request: HttpRequest,
     schema: Schema,
   ): Promise<z.infer<Schema>> => {
-    requireWrite(await access.requireAdmin(request.headers.authorization), 'OperationNotPermitted')
+    requireAction(await access.requireAdmin(request.headers.authorization), 'deployment:data:write')
     return await readJson(request, schema, deploymentLimits.maxCallBodyBytes)
   }
   const record = async (action: string, metadata: object): Promise<void> => {

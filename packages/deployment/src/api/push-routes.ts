@@ -2,7 +2,7 @@
 import { BadRequest } from '@concave/base'
 import { type HttpRequest, jsonReply, type RouteHandler, type Router } from '@concave/http'
 import { z } from 'zod'
-import { type Access, requireWrite } from '../access.ts'
+import { type Access, requireAction } from '../access.ts'
 import { deploymentLimits } from '../limits.ts'
 import { pushRequestSchema } from '../push/push-request.ts'
 import type { PushService } from '../push/push-service.ts'
@@ -22,7 +22,7 @@ const finishSchema = adminKeySchema.extend({
 
 export function addPushRoutes(
   router: Router<RouteHandler>,
-  deps: { readonly access: Access; readonly pushes: PushService },
+  deps: { readonly access: Access; readonly pushes: PushService; readonly onDeployed?: (() => void) | undefined },
 ): void {
   const { access, pushes } = deps
 
@@ -30,19 +30,18 @@ export function addPushRoutes(
   const open = async <Schema extends z.ZodType<{ adminKey?: string | undefined }>>(
     request: HttpRequest,
     schema: Schema,
-    canRead = false,
   ): Promise<z.infer<Schema>> => {
     const { authorization } = request.headers
     if (authorization !== undefined) await access.requireAdmin(authorization)
     const json = await request.json({ maxBytes: deploymentLimits.maxPushBytes })
     const { adminKey } = checkBody(json, adminKeySchema)
     const identity = await access.requireAdmin(authorization, adminKey)
-    if (!canRead) requireWrite(identity, 'OperationNotPermitted')
+    requireAction(identity, 'deployment:deploy')
     return checkBody(json, schema)
   }
 
   router.add('POST', '/api/get_config_hashes', async (request) => {
-    await open(request, adminKeySchema, true)
+    await open(request, adminKeySchema)
     return jsonReply(await pushes.configHashes())
   })
   router.add('POST', '/api/deploy2/evaluate_push', async (request) =>
@@ -63,12 +62,9 @@ export function addPushRoutes(
   })
   router.add('POST', '/api/deploy2/finish_push', async (request) => {
     const { startPush, dryRun, message } = await open(request, finishSchema)
-    return jsonReply(
-      await pushes.finish(startPush.concavePushId, {
-        isDryRun: dryRun,
-        message: message ?? null,
-      }),
-    )
+    const finished = await pushes.finish(startPush.concavePushId, { isDryRun: dryRun, message: message ?? null })
+    if (!dryRun) deps.onDeployed?.()
+    return jsonReply(finished)
   })
   router.add('POST', '/api/deploy2/report_push_completed', async (request) => {
     await open(request, adminKeySchema)

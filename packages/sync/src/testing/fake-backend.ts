@@ -75,7 +75,7 @@ export class FakeBackend implements SyncBackend {
       if (this.revokedKeys.has(token.key) || !token.key.startsWith('good')) {
         throw new Unauthenticated('BadDeployKey', 'The provided deploy key was invalid for deployment "fake".')
       }
-      return { kind: 'admin', keyId: token.key, isReadOnly: false, actingAs: undefined }
+      return { kind: 'admin', keyId: token.key, isReadOnly: false, allowedActions: 'all', actingAs: undefined }
     }
     // The signature part of a token says whether it is good; its payload is read by the client only.
     if (!token.token.includes('good')) throw new Unauthenticated('InvalidAuthHeader', 'Could not verify the token.')
