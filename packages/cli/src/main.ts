@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import { createAdminKey } from './admin-key.ts'
 import { installLocalBackend, localBackendVersion } from './local-backend/install.ts'
 import { serveOptions } from './options.ts'
+import { createPersonalToken } from './personal-token.ts'
 import { runServe } from './serve.ts'
 
 const program = new Command('concave').description('A self-hosted platform for Convex apps.')
@@ -26,6 +27,18 @@ program
   .description('Create a key and print it. It is shown once.')
   .action(async (deployment: string, flags: { readOnly: boolean; data?: string }) => {
     console.log(await createAdminKey({ deployment, isReadOnly: flags.readOnly, dataDir: flags.data }))
+  })
+
+program
+  .command('personal-token')
+  .description('Personal access tokens: a member, everywhere that the member has rights.')
+  .command('create')
+  .option('--member <number>', 'Number of the member. 1 is the owner of the first team.', '1')
+  .option('--name <name>', 'By which people recognise the token.', 'Made by the operator')
+  .option('--data <dir>', `${serveOptions.data.help} (default: ${serveOptions.data.default})`)
+  .description('Create a token and print it. It is shown once.')
+  .action(async (flags: { member: string; name: string; data?: string }) => {
+    console.log(await createPersonalToken({ member: flags.member, tokenName: flags.name, dataDir: flags.data }))
   })
 
 program

@@ -8,11 +8,9 @@ import { join } from 'node:path'
 import { Internal, type Log, PlatformError } from '@concave/base'
 import { errorReply, parseJsonBody, readBody, sendReply } from '@concave/http'
 
-export type OperatorCommand = {
-  readonly name: 'createAdminKey'
-  readonly deployment: string
-  readonly isReadOnly: boolean
-}
+export type OperatorCommand =
+  | { readonly name: 'createAdminKey'; readonly deployment: string; readonly isReadOnly: boolean }
+  | { readonly name: 'createPersonalToken'; readonly memberId: number; readonly tokenName: string }
 
 const maxCommandBytes = 64 * 1024
 

@@ -29,9 +29,18 @@ export async function serve(config: ServeConfig): Promise<RunningServer> {
     dataDir: config.dataDir,
     log,
     run: async (command: OperatorCommand) => {
-      if (command.name !== 'createAdminKey')
-        throw new BadRequest('UnknownCommand', 'The server does not know this command.')
-      return await controlPlane.createAdminKey({ deploymentName: command.deployment, isReadOnly: command.isReadOnly })
+      switch (command.name) {
+        case 'createAdminKey': {
+          const { deployment: deploymentName, isReadOnly } = command
+          return await controlPlane.createAdminKey({ deploymentName, isReadOnly })
+        }
+        case 'createPersonalToken': {
+          const { memberId, tokenName: name } = command
+          return await controlPlane.createPersonalAccessToken({ memberId, name })
+        }
+        default:
+          throw new BadRequest('UnknownCommand', 'The server does not know this command.')
+      }
     },
   })
   opened.defer(() => operator.close())

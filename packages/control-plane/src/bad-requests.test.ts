@@ -100,7 +100,7 @@ const cases: readonly Case[] = [
   ['POST', '/v1/deployments/DEPLOYMENT/delete_deploy_key', { id: 'nothing' }, 404, 'DeployKeyNotFound'],
   ['POST', '/v1/deployments/DEPLOYMENT/delete_deploy_key', { id: 'x', name: 'x' }, 400, 'BadJsonBody'],
   ['POST', '/v1/deployments/DEPLOYMENT/delete_deploy_key', {}, 400, 'BadJsonBody'],
-  ['POST', '/v1/create_personal_access_token', { name: 'x' }, 403, 'AccessTokenForbidden'],
+  ['GET', '/v1/list_personal_access_tokens', undefined, 403, 'AccessTokenForbidden'],
   ['GET', '/v1/teams/TEAM/list_members', undefined, 404, 'FeatureNotAvailable'],
   ['GET', '/v1/no_such_operation', undefined, 404, 'RouteNotFound'],
   ['DELETE', '/v1/projects/PROJECT', undefined, 405, 'MethodNotAllowed'],

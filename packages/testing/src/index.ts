@@ -14,7 +14,13 @@ export {
 } from './convex-cli.ts'
 export { pinnedNode, repositoryRoot, startChild, type RunningChild } from './child-process.ts'
 export { createProject, type TestProject } from './test-project.ts'
-export { readBootstrapFile, runAdminKeyCreate, startServerProcess, type ServerProcess } from './server-process.ts'
+export {
+  readBootstrapFile,
+  runAdminKeyCreate,
+  runPersonalTokenCreate,
+  startServerProcess,
+  type ServerProcess,
+} from './server-process.ts'
 export { pickPortRange, startTestServer, type TestServer } from './test-server.ts'
 export { makeTemporaryFolder } from './temporary-folder.ts'
 export { waitFor } from './wait-for.ts'

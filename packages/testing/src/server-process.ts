@@ -61,6 +61,16 @@ export async function runAdminKeyCreate(options: {
   return { exitCode: code, stdout: child.stdout(), stderr: child.stderr() }
 }
 
+/** What `npm run concave -- personal-token create` runs. */
+export async function runPersonalTokenCreate(options: {
+  readonly dataDir: string
+}): Promise<{ readonly exitCode: number | null; readonly stdout: string; readonly stderr: string }> {
+  const args = [quiet, entry, 'personal-token', 'create', `--data=${options.dataDir}`, '--name=laptop']
+  const child = startChild(args, { cwd: repositoryRoot, env: minimalEnvironment() })
+  const { code } = await child.exited
+  return { exitCode: code, stdout: child.stdout(), stderr: child.stderr() }
+}
+
 export type BootstrapFile = {
   readonly url: string
   readonly teamId: number

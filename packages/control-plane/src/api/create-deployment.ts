@@ -16,7 +16,7 @@ type Input = {
   }
 }
 
-/** Null of an expiry is "not given": the command line sends it for what it was not told. */
+/** Null of an expiry means never; absent, as the type has it. */
 export const createDeployment = operation<Input>('create deployment', async ({ deployments }, input) => {
   const { body, path, principal, mark } = input
   checkClass(body.class)
@@ -25,7 +25,7 @@ export const createDeployment = operation<Input>('create deployment', async ({ d
     type: body.type,
     reference: body.reference ?? undefined,
     isDefault: body.isDefault ?? undefined,
-    expiresAt: body.expiresAt ?? undefined,
+    expiresAt: body.expiresAt,
   }
   const deployment = await deployments.create(principal, path.project_id, request, mark)
   return jsonReply(deploymentResponse(deployments, deployment))

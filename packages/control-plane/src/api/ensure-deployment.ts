@@ -25,7 +25,7 @@ export const ensureDeployment = operation<Input>('ensure deployment', async ({ d
     type: body.type,
     reference: body.reference,
     isDefault: body.isDefault ?? undefined,
-    expiresAt: body.expiresAt ?? undefined,
+    expiresAt: body.expiresAt,
   })
   return jsonReply({ ...deploymentResponse(deployments, deployment), isNew })
 })
