@@ -80,32 +80,45 @@ describe.each(table)('a key for %j', (actions, can, cannot) => {
 const call = (path: string, args: object = {}) => ({ path, args, format: 'json' })
 
 /** Every door that a permission guards, with everything but that permission. */
-const doors: readonly (readonly [missing: string, method: 'GET' | 'POST', path: string, body?: object])[] = [
-  ['env:view', 'GET', '/api/v1/list_environment_variables'],
-  ['env:view', 'GET', '/api/list_environment_variables'],
-  ['env:write', 'POST', '/api/v1/update_environment_variables', { changes: [] }],
-  ['env:write', 'POST', '/api/update_environment_variables', { changes: [] }],
-  ['env:view', 'POST', '/api/query', call('_system/cli/queryEnvironmentVariables')],
-  ['env:view', 'POST', '/api/function', call('_system/frontend/listEnvironmentVariables')],
-  ['logs:view', 'GET', '/api/stream_function_logs?cursor=0'],
-  ['data:view', 'GET', '/api/v1/deployment_info'],
-  ['data:view', 'POST', '/api/query', call('_system/cli/tables')],
-  ['data:view', 'POST', '/api/run/_system/cli/tables/default', { args: {} }],
-  ['data:write', 'POST', '/api/cancel_all_jobs', {}],
-  ['deploy', 'POST', '/api/get_config_hashes', {}],
-  ['deploy', 'POST', '/api/deploy2/start_push', {}],
-  ['deploy', 'POST', '/api/deploy2/finish_push', {}],
-  ['functions:runInternalQueries', 'POST', '/api/query', call('counters:readInternally', { name: 'a' })],
+type Door = readonly [missing: string, method: 'GET' | 'POST', path: string, body?: object]
+const doors: readonly (readonly [name: string, door: Door])[] = (
   [
-    'functions:runInternalQueries',
-    'POST',
-    '/api/query_batch',
-    { queries: [call('counters:readInternally', { name: 'a' })] },
-  ],
-  ['functions:runInternalMutations', 'POST', '/api/mutation', call('counters:addThenThrow', { name: 'a', amount: 1 })],
-  ['functions:runInternalMutations', 'POST', '/api/function', call('counters:addThenThrow', { name: 'a', amount: 1 })],
-  ['functions:runTestQuery', 'POST', '/api/run_test_function', { bundle: { source: '' }, args: {} }],
-]
+    ['env:view', 'GET', '/api/v1/list_environment_variables'],
+    ['env:view', 'GET', '/api/list_environment_variables'],
+    ['env:write', 'POST', '/api/v1/update_environment_variables', { changes: [] }],
+    ['env:write', 'POST', '/api/update_environment_variables', { changes: [] }],
+    ['env:view', 'POST', '/api/query', call('_system/cli/queryEnvironmentVariables')],
+    ['env:view', 'POST', '/api/function', call('_system/frontend/listEnvironmentVariables')],
+    ['logs:view', 'GET', '/api/stream_function_logs?cursor=0'],
+    ['data:view', 'GET', '/api/v1/deployment_info'],
+    ['data:view', 'POST', '/api/query', call('_system/cli/tables')],
+    ['data:view', 'POST', '/api/run/_system/cli/tables/default', { args: {} }],
+    ['data:write', 'POST', '/api/cancel_all_jobs', {}],
+    ['deploy', 'POST', '/api/get_config_hashes', {}],
+    ['deploy', 'POST', '/api/deploy2/start_push', {}],
+    ['deploy', 'POST', '/api/deploy2/finish_push', {}],
+    ['functions:runInternalQueries', 'POST', '/api/query', call('counters:readInternally', { name: 'a' })],
+    [
+      'functions:runInternalQueries',
+      'POST',
+      '/api/query_batch',
+      { queries: [call('counters:readInternally', { name: 'a' })] },
+    ],
+    [
+      'functions:runInternalMutations',
+      'POST',
+      '/api/mutation',
+      call('counters:addThenThrow', { name: 'a', amount: 1 }),
+    ],
+    [
+      'functions:runInternalMutations',
+      'POST',
+      '/api/function',
+      call('counters:addThenThrow', { name: 'a', amount: 1 }),
+    ],
+    ['functions:runTestQuery', 'POST', '/api/run_test_function', { bundle: { source: '' }, args: {} }],
+  ] satisfies readonly Door[]
+).map((door) => [door.slice(0, 3).join(' '), door])
 
 const everything = [
   'deploy',
@@ -121,7 +134,7 @@ const everything = [
   'functions:runTestQuery',
 ]
 
-it.each(doors)('without %s there is no way through %s %s', async (missing, method, path, body) => {
+it.each(doors)('refuses without %s', async (_name, [missing, method, path, body]) => {
   const key = await createKey(everything.filter((action) => action !== missing))
   const answer = await fetch(`${app.url}${path}`, {
     method,

@@ -11,6 +11,8 @@ afterAll(async () => {
   await plane[Symbol.asyncDispose]()
 })
 
+const ownProject = { kind: 'teamAndProjectSlugs', teamSlug: 'my-team', projectSlug: 'shop' }
+
 type Case = readonly [method: string, path: string, body: unknown, status: number, code: string]
 
 const cases: readonly Case[] = [
@@ -102,6 +104,82 @@ const cases: readonly Case[] = [
   ['POST', '/v1/deployments/DEPLOYMENT/delete_deploy_key', {}, 400, 'BadJsonBody'],
   ['GET', '/v1/list_personal_access_tokens', undefined, 403, 'AccessTokenForbidden'],
   ['GET', '/v1/teams/TEAM/list_members', undefined, 404, 'FeatureNotAvailable'],
+  ['POST', '/v1/teams/create_team', { name: 'x', defaultRegion: 'aws-us-east-1' }, 403, 'AccessTokenForbidden'],
+  ['GET', '/v1/teams/TEAM/list_deployments?sortBy=name', undefined, 400, 'BadQueryArgs'],
+  ['GET', '/v1/teams/TEAM/list_deployments?sortOrder=up', undefined, 400, 'BadQueryArgs'],
+  ['GET', '/v1/teams/TEAM/list_deployments?limit=0', undefined, 400, 'BadQueryArgs'],
+  ['GET', '/v1/teams/TEAM/list_deployments?cursor=abc', undefined, 400, 'BadQueryArgs'],
+  ['GET', '/v1/teams/TEAM/list_deployments?cursor=W10', undefined, 400, 'BadQueryArgs'],
+  ['GET', '/v1/teams/TEAM/list_access_tokens?cursor=x', undefined, 400, 'BadQueryArgs'],
+  ['GET', '/v1/teams/TEAM/list_access_tokens?limit=101', undefined, 400, 'BadQueryArgs'],
+  ['POST', '/v1/teams/TEAM/delete_access_token', { id: 'nothing' }, 404, 'AccessTokenNotFound'],
+  ['POST', '/v1/teams/TEAM/delete_access_token', { id: 7 }, 400, 'BadJsonBody'],
+  ['POST', '/v1/deployments/DEPLOYMENT/transfer', {}, 400, 'BadJsonBody'],
+  ['POST', '/v1/deployments/DEPLOYMENT/transfer', { destinationProjectId: 999 }, 404, 'ProjectNotFound'],
+  ['POST', '/v1/deployments/no-such-1/transfer', { destinationProjectId: 1 }, 404, 'DeploymentNotFound'],
+  ['PATCH', '/v1/deployments/no-such-1', {}, 404, 'DeploymentNotFound'],
+  ['PATCH', '/v1/deployments/DEPLOYMENT', { name: 'x' }, 400, 'BadJsonBody'],
+  ['PATCH', '/v1/deployments/DEPLOYMENT', { reference: 'UPPER' }, 400, 'InvalidReference'],
+  ['PATCH', '/v1/deployments/DEPLOYMENT', { expiresAt: 1 }, 400, 'InvalidExpiration'],
+  ['PATCH', '/v1/deployments/DEPLOYMENT', { deploymentType: 'custom' }, 400, 'InvalidDefaultDeployment'],
+  ['PATCH', '/v1/deployments/DEPLOYMENT', { deploymentType: 'test' }, 400, 'BadJsonBody'],
+  ['PATCH', '/v1/deployments/DEPLOYMENT', { class: 'huge' }, 400, 'DeploymentClassNotAvailable'],
+  ['PATCH', '/v1/deployments/DEPLOYMENT', { sendLogsToClient: 'yes' }, 400, 'BadJsonBody'],
+  ['POST', '/v1/projects/PROJECT/ensure_deployment', { type: 'dev' }, 400, 'BadJsonBody'],
+  [
+    'POST',
+    '/v1/projects/PROJECT/ensure_deployment',
+    { type: 'prod', reference: 'dev/owner' },
+    409,
+    'DeploymentTypeMismatch',
+  ],
+  ['POST', '/v1/projects/PROJECT/ensure_deployment', { type: 'dev', reference: 'x' }, 400, 'InvalidReference'],
+  ['POST', '/v1/projects/PROJECT/create_preview_deploy_key', { name: ' ' }, 400, 'InvalidTokenName'],
+  ['POST', '/v1/projects/PROJECT/create_preview_deploy_key', {}, 400, 'BadJsonBody'],
+  ['POST', '/v1/projects/PROJECT/delete_preview_deploy_key', { id: 'x' }, 404, 'PreviewDeployKeyNotFound'],
+  ['POST', '/v1/projects/PROJECT/update_default_environment_variables', {}, 400, 'BadJsonBody'],
+  [
+    'POST',
+    '/v1/projects/PROJECT/update_default_environment_variables',
+    { changes: [{ name: '1X', deploymentType: 'dev', value: '' }] },
+    400,
+    'EnvironmentVariableNameInvalid',
+  ],
+  [
+    'POST',
+    '/v1/projects/PROJECT/update_default_environment_variables',
+    { changes: [{ name: 'X'.repeat(257), deploymentType: 'dev', value: '' }] },
+    400,
+    'EnvironmentVariableNameTooLong',
+  ],
+  [
+    'POST',
+    '/v1/projects/PROJECT/update_default_environment_variables',
+    { changes: [{ name: 'X', deploymentType: 'dev', value: 'v'.repeat(8193) }] },
+    400,
+    'EnvironmentVariableValueTooLarge',
+  ],
+  [
+    'POST',
+    '/v1/projects/PROJECT/update_default_environment_variables',
+    {
+      changes: [
+        { name: 'X', deploymentType: 'dev', value: '1' },
+        { name: 'X', deploymentType: 'dev' },
+      ],
+    },
+    400,
+    'EnvVarNameNotUnique',
+  ],
+  [
+    'POST',
+    '/v1/projects/PROJECT/update_default_environment_variables',
+    { changes: Array.from({ length: 513 }, (_, n) => ({ name: `X${n}`, deploymentType: 'dev', value: '1' })) },
+    400,
+    'EnvVarLimitMet',
+  ],
+  ['GET', '/v1/projects/PROJECT/list_default_environment_variables?deploymentType=x', undefined, 400, 'BadQueryArgs'],
+  ['GET', '/v1/projects/999/list_default_environment_variables', undefined, 404, 'ProjectNotFound'],
   ['GET', '/v1/no_such_operation', undefined, 404, 'RouteNotFound'],
   ['DELETE', '/v1/projects/PROJECT', undefined, 405, 'MethodNotAllowed'],
   ['POST', '/api/deployment/url_for_key', {}, 400, 'BadJsonBody'],
@@ -122,6 +200,46 @@ const cases: readonly Case[] = [
   ['GET', '/api/dashboard/teams/999/usage/team_usage_state', undefined, 404, 'TeamNotFound'],
   ['POST', '/api/deployment/authorize_preview', {}, 400, 'BadJsonBody'],
   ['POST', '/api/claim_preview_deployment', {}, 400, 'BadJsonBody'],
+  [
+    'POST',
+    '/api/claim_preview_deployment',
+    { projectSelection: ownProject, identifier: '' },
+    400,
+    'InvalidPreviewIdentifier',
+  ],
+  [
+    'POST',
+    '/api/claim_preview_deployment',
+    { projectSelection: ownProject, identifier: 'x'.repeat(201) },
+    400,
+    'InvalidPreviewIdentifier',
+  ],
+  [
+    'POST',
+    '/api/deployment/authorize_preview',
+    { projectSelection: ownProject, previewName: 'none' },
+    404,
+    'DeploymentNotFound',
+  ],
+  [
+    'POST',
+    '/api/deployment/authorize_preview',
+    { projectSelection: { ...ownProject, projectSlug: 'none' }, previewName: 'none' },
+    404,
+    'ProjectNotFound',
+  ],
+  ['POST', '/api/local_deployment/start', { teamSlug: 'my-team', projectSlug: 'shop' }, 400, 'BadJsonBody'],
+  [
+    'POST',
+    '/api/local_deployment/start',
+    { teamSlug: 'my-team', projectSlug: 'none', port: 1, instanceName: null },
+    404,
+    'ProjectNotFound',
+  ],
+  ['POST', '/api/local_deployment/pause', { teamSlug: 'my-team', projectSlug: 'none' }, 404, 'ProjectNotFound'],
+  ['POST', '/api/local_deployment/record_activity', { instanceName: 'local-x' }, 404, 'DeploymentNotFound'],
+  ['GET', '/api/teams/nobody/projects', undefined, 404, 'TeamNotFound'],
+  ['POST', '/api/workos/provision_associated_workos_team', {}, 404, 'FeatureNotAvailable'],
 ]
 
 it.each(cases)('refuses %s %s with %j as %d %s', async (method, template, body, status, code) => {

@@ -4,7 +4,7 @@ import { findDefault } from './deployment-selection.ts'
 import { controlPlaneLimits } from './limits.ts'
 import type { DeploymentRecord, DeploymentType } from './records.ts'
 import { checkReference } from './references.ts'
-import { firstFree, slugify } from './slugs.ts'
+import { firstFree, plainPart, slugify } from './slugs.ts'
 import type { Reader, Writer } from './store.ts'
 
 /** Throws 400 `InvalidDefaultDeployment` or `DefaultDeploymentExists`. `except`: the number of the one that is changed. */
@@ -65,7 +65,7 @@ async function baseReference(tables: Reader, own: Parameters<typeof generateRefe
     case 'custom':
       return `custom/${own.name}`
     case 'preview':
-      return `preview/${own.previewIdentifier === null ? own.name : slugify(own.previewIdentifier, own.name)}`
+      return `preview/${plainPart(own.previewIdentifier ?? '') || own.name}`
     case 'dev': {
       const member = await tables.members.find('byNumber', [own.creator])
       return `dev/${slugify(member?.name ?? '', 'member')}`

@@ -18,15 +18,20 @@ export function checkSlug(slug: string): void {
 
 /** A slug for a free-form name; `fallback` completes names that leave too little. */
 export function slugify(name: string, fallback: string): string {
-  const plain = name
+  const plain = plainPart(name)
+  if (plain.length >= controlPlaneLimits.minSlugLength) return plain
+  return plain === '' ? fallback : `${fallback}-${plain}`
+}
+
+/** What a name leaves of lowercase letters, digits and `-`; may be empty. */
+export function plainPart(name: string): string {
+  return name
     .normalize('NFKD')
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, '-')
     .replaceAll(/^-+|-+$/g, '')
     .slice(0, controlPlaneLimits.maxSlugLength)
     .replace(/-+$/, '')
-  if (plain.length >= controlPlaneLimits.minSlugLength) return plain
-  return plain === '' ? fallback : `${fallback}-${plain}`
 }
 
 /** `base`, else `base-2`, `base-3`, …: the first that is not taken, no longer than `maxLength`. */
