@@ -118,7 +118,7 @@ const doors: readonly (readonly [name: string, door: Door])[] = (
     ],
     ['functions:runTestQuery', 'POST', '/api/run_test_function', { bundle: { source: '' }, args: {} }],
   ] satisfies readonly Door[]
-).map((door) => [door.slice(0, 3).join(' '), door])
+).map((door) => [`${door[0]}: ${door[1]} ${door[2]}`, door])
 
 const everything = [
   'deploy',

@@ -97,47 +97,50 @@ it.each(known)('$id refuses no token and nonsense', async (operation) => {
   }
 })
 
+const isTeams = ({ schemes }: Known): boolean => schemes.includes('Team Token')
+const isProjects = ({ schemes }: Known): boolean => schemes.includes('OAuth Project Token')
+const not =
+  (test: (operation: Known) => boolean) =>
+  (operation: Known): boolean =>
+    !test(operation)
+const wrongKind = { status: 403, body: { code: 'AccessTokenForbidden' } }
+
 describe("another team's token", () => {
-  it.each(ofSomebody)('does not find it: $id', async (operation) => {
-    const answer = await attempt(operation, tokens['strangers'] ?? '')
-    if (!operation.schemes.includes('Team Token')) {
-      expect(answer).toMatchObject({ status: 403, body: { code: 'AccessTokenForbidden' } })
-      return
-    }
-    expect(answer).toMatchObject({
-      status: 404,
-      body: { code: expect.stringMatching(/^(Team|Project|Deployment)NotFound$/) },
-    })
+  it.each(ofSomebody.filter(isTeams))('does not find it: $id', async (operation) => {
+    const code: unknown = expect.stringMatching(/^(Team|Project|Deployment)NotFound$/)
+    expect(await attempt(operation, tokens['strangers'] ?? '')).toMatchObject({ status: 404, body: { code } })
+  })
+  it.each(ofSomebody.filter(not(isTeams)))('is the wrong kind: $id', async (operation) => {
+    expect(await attempt(operation, tokens['strangers'] ?? '')).toMatchObject(wrongKind)
   })
 })
 
 describe("another project's token", () => {
-  it.each(ofSomebody)('does not find it, or is the wrong kind: $id', async (operation) => {
-    const answer = await attempt(operation, tokens['otherProject'] ?? '')
-    if (operation.schemes.includes('OAuth Project Token')) expect(answer.status).toBe(404)
-    else expect(answer).toMatchObject({ status: 403, body: { code: 'AccessTokenForbidden' } })
+  it.each(ofSomebody.filter(isProjects))('does not find it: $id', async (operation) => {
+    expect(await attempt(operation, tokens['otherProject'] ?? '')).toMatchObject({ status: 404 })
+  })
+  it.each(ofSomebody.filter(not(isProjects)))('is the wrong kind: $id', async (operation) => {
+    expect(await attempt(operation, tokens['otherProject'] ?? '')).toMatchObject(wrongKind)
   })
 })
 
-describe('keys of one deployment and of previews', () => {
-  const kinds = [
-    ['Deploy Key', 'deployKey'],
-    ['Preview Deploy Key', 'previewDeployKey'],
-  ] as const
-  it.each(kinds.flatMap(([scheme, token]) => known.map((operation) => ({ ...operation, scheme, token }))))(
-    '$scheme: only what the contract says: $id',
-    async ({ scheme, token, ...operation }) => {
-      const answer = await attempt(operation, tokens[token] ?? '')
-      if (operation.schemes.includes(scheme)) {
-        expect(answer.status).toBe(200)
-        return
-      }
-      expect(answer).toMatchObject({
-        status: 403,
-        body: { code: 'AccessTokenForbidden', message: expect.stringContaining(operation.schemes[0] ?? '') },
-      })
+describe.each([
+  ['Deploy Key', 'deployKey'],
+  ['Preview Deploy Key', 'previewDeployKey'],
+])('a %s', (scheme, token) => {
+  it.each(known.filter(({ schemes }) => schemes.includes(scheme)))(
+    'can do what the contract says: $id',
+    async (one) => {
+      expect((await attempt(one, tokens[token] ?? '')).status).toBe(200)
     },
   )
+  it.each(known.filter(({ schemes }) => !schemes.includes(scheme)))('can do nothing else: $id', async (one) => {
+    const message: unknown = expect.stringContaining(one.schemes[0] ?? '')
+    expect(await attempt(one, tokens[token] ?? '')).toMatchObject({
+      status: 403,
+      body: { code: 'AccessTokenForbidden', message },
+    })
+  })
 })
 
 it('has left everything as it was', async () => {

@@ -146,7 +146,7 @@ describe('a claim', () => {
   it.each([true, false])('shares one with claims at the same time (reuse: %s)', async (reuse) => {
     const claims = await claimTogether(reuse)
     expect(new Set(claims.map(({ deployment }) => deployment.name)).size).toBe(1)
-    expect(claims.map(({ isNew }) => isNew).toSorted()).toEqual(reuse ? [false, false, true] : [true, true, true])
+    expect(claims.filter(({ isNew }) => isNew)).toHaveLength(reuse ? 1 : 3)
   })
 
   it('gives different things different references, however alike their names are', async () => {
