@@ -15,8 +15,9 @@ export async function openWorkplace(
     CONVEX_ALLOW_ANONYMOUS: 'false',
     ...options.more,
   })
-  if (options.isLoggedIn === true)
-    await cli.succeed('login', '--override-access-token', server.accessToken, '--no-open')
+  if (options.isLoggedIn === true) {
+    await cli.succeed('login', '--override-access-token', server.accessToken, '--no-open', '--device-name', 'test')
+  }
   return { app, cli, [Symbol.asyncDispose]: async () => await app[Symbol.asyncDispose]() }
 }
 

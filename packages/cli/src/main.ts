@@ -46,11 +46,18 @@ program
   .description('The local backend of the `convex` command line: one deployment per app folder, no control plane.')
   .command('install')
   .option('--project <dir>', 'Also set up the local deployment of the app in this folder, with a secret of its own.')
+  .option('--for <team:project>', 'Slugs: the local deployment is of a project of a control plane. With --project.')
   .option('--as <version>', 'Version by which the command line knows it.', localBackendVersion)
   .description("Lay it into the command line's cache of backends.")
-  .action(async (flags: { project?: string; as: string }) => {
+  .action(async (flags: { project?: string; for?: string; as: string }) => {
     const provisionHost = process.env['CONVEX_PROVISION_HOST']
-    const options = { projectDir: flags.project, version: flags.as, home: homedir(), provisionHost }
+    const options = {
+      projectDir: flags.project,
+      forProject: flags.for,
+      version: flags.as,
+      home: homedir(),
+      provisionHost,
+    }
     console.log(await installLocalBackend(options))
   })
 

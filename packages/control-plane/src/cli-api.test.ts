@@ -209,6 +209,29 @@ it('has no limits, no bill and no news', async () => {
   })
 })
 
+it('describes its routes, with what they read', async () => {
+  const document = await plane.call('GET', '/api/openapi.json', { token: null })
+  expect(document).toMatchObject({
+    status: 200,
+    body: {
+      openapi: '3.1.0',
+      servers: [{ url: '/api' }],
+      paths: {
+        '/claim_preview_deployment': {
+          post: {
+            requestBody: {
+              content: { 'application/json': { schema: { required: ['projectSelection', 'identifier'] } } },
+            },
+            security: [{ 'Any Credential': [] }],
+          },
+        },
+        '/deployment/url_for_key': { post: { security: [] } },
+        '/deployment/{name}/team_and_project': { get: { parameters: [{ name: 'name', in: 'path' }] } },
+      },
+    },
+  })
+})
+
 it('tolerates doubled slashes and empty bodies', async () => {
   expect((await plane.call('POST', '//api//check_opt_ins')).status).toBe(200)
   expect((await plane.call('HEAD', '//api/authorize')).status).toBe(200)

@@ -11,6 +11,10 @@ import type { Services } from './services.ts'
 export type CliRoute = {
   readonly method: 'GET' | 'HEAD' | 'POST'
   readonly path: string
+  /** What it reads; absent for routes without a body. */
+  readonly body: z.ZodType | undefined
+  /** Where its credential is. */
+  readonly credential: 'header' | 'body' | 'none'
   readonly open: (services: Services, authenticate: Authenticate) => RouteHandler
 }
 
@@ -34,6 +38,8 @@ export function cliRoute<Body = undefined>(route: {
   return {
     method: route.method,
     path: route.path,
+    body: route.body,
+    credential: 'header',
     open: (services, authenticate) => async (request) => {
       const principal = await authenticate(request)
       const body = await readCliBody(request, route.body ?? noBody<Body>())
@@ -50,6 +56,8 @@ export function keyRoute(route: {
   return {
     method: 'POST',
     path: route.path,
+    body: keyBody,
+    credential: 'body',
     open: (services) => async (request) => {
       const { deployKey } = await readCliBody(request, keyBody)
       return jsonReply(await route.run(services, deployKey))
@@ -67,6 +75,8 @@ export function openRoute<Body = undefined>(route: {
   return {
     method: route.method,
     path: route.path,
+    body: route.body,
+    credential: route.body === undefined ? 'none' : 'body',
     open: (services) => async (request) => {
       const body = await readCliBody(request, route.body ?? noBody<Body>())
       return jsonReply(await route.run(services, body))

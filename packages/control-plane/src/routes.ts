@@ -10,6 +10,7 @@ import {
   type NodeHandler,
   type RouteHandler,
 } from '@concave/http'
+import { describeCliRoutes } from './cli-document.ts'
 import { cliRoutes } from './cli-routes.ts'
 import { featureNotAvailable } from './feature-not-available.ts'
 import { notImplemented } from './not-implemented.ts'
@@ -42,6 +43,7 @@ export function createRoutes(
   }
   // Asked by `login --vercel`, at the root: no team waits there.
   router.add('GET', '/vercel/potential_teams', () => jsonReply([]))
+  router.add('GET', '/api/openapi.json', () => jsonReply(describeCliRoutes(cliRoutes)))
   for (const { method, path, open } of cliRoutes) {
     router.add(
       method,

@@ -25,6 +25,7 @@ import { SigningKeys } from './auth/signing-keys.ts'
 import { openUserTokens } from './auth/user-tokens.ts'
 import { addAdminRoutes, type DeploymentInfo } from './api/admin-routes.ts'
 import { addComponentRoutes } from './api/component-routes.ts'
+import { addContractRoutes } from './api/contract-routes.ts'
 import { addFunctionRoutes } from './api/function-routes.ts'
 import { addJobRoutes } from './api/job-routes.ts'
 import { addKeyRoutes, openKeyDocuments } from './api/key-routes.ts'
@@ -188,6 +189,7 @@ export class Deployment {
 
     const router = new Router<RouteHandler>()
     addKeyRoutes(router, signingKeys)
+    addContractRoutes(router)
     addServiceRoutes(router, { deploymentName: name, version })
     addFunctionRoutes(router, { functions: this.#functions, access, permissions })
     addFileRoutes(router, { files: this.#files })

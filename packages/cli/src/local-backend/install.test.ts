@@ -11,9 +11,10 @@ beforeEach(async () => {
 })
 afterEach(async () => await rm(home, { recursive: true, force: true }))
 
-const install = async (options: { as?: string; provisionHost?: string; projectDir?: string } = {}): Promise<string> => {
-  const { as = version, provisionHost, projectDir } = options
-  return await installLocalBackend({ projectDir, version: as, home, provisionHost })
+type Options = { as?: string; provisionHost?: string; projectDir?: string; forProject?: string }
+const install = async (options: Options = {}): Promise<string> => {
+  const { as = version, provisionHost, projectDir, forProject } = options
+  return await installLocalBackend({ projectDir, forProject, version: as, home, provisionHost })
 }
 
 test.each([
@@ -42,6 +43,18 @@ describe('an app', () => {
     expect(await keys.verify(adminKey ?? '')).toMatchObject({ kind: 'ok' })
     await install({ projectDir: app })
     expect(await readConfig(app)).toBe(config)
+  })
+
+  test('of a project of a control plane has the name that the command line looks for', async () => {
+    const app = join(home, 'app')
+    await install({ projectDir: app, forProject: 'my-team:my-shop' })
+    expect(JSON.parse(await readConfig(app))).toMatchObject({ deploymentName: 'local-my_team-my_shop' })
+  })
+
+  test.each(['my-team', 'a:b:c', 'my team:shop', ':shop'])('is of no project named %s', async (forProject) => {
+    const refused = { code: 'InvalidOption', message: expect.stringContaining('--for') as unknown }
+    await expect(install({ projectDir: join(home, 'app'), forProject })).rejects.toMatchObject(refused)
+    await expect(install({ forProject: 'my-team:my-shop' })).rejects.toMatchObject(refused)
   })
 
   test.each(['{"backendVersion":"precompiled-2026-01-01-abc"}', 'nothing'])(

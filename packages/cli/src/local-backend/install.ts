@@ -34,23 +34,29 @@ const noDashboardPage = `<!doctype html>
 /** Answers what to tell the user. Throws `InvalidOption`, `UnsupportedPlatform`, `LocalDeploymentExists`. */
 export async function installLocalBackend(options: {
   readonly projectDir: string | undefined
+  /** `team:project`, of the control plane that the app belongs to; else its local deployment is anonymous. */
+  readonly forProject?: string | undefined
   readonly version: string
   readonly home: string
   /** `CONVEX_PROVISION_HOST`, if it is set when the command line runs: it has a cache for each. */
   readonly provisionHost: string | undefined
 }): Promise<string> {
-  const { projectDir, version, home, provisionHost } = options
+  const { projectDir, forProject, version, home, provisionHost } = options
   if (process.platform === 'win32') {
     throw new BadRequest('UnsupportedPlatform', 'The local backend is a shell script and needs Linux or macOS.')
   }
   if (!versionForm.test(version)) {
     throw new BadRequest('InvalidOption', `--as ${JSON.stringify(version)} must look like ${localBackendVersion}.`)
   }
+  const name = forProject === undefined ? undefined : localName(forProject)
+  if (name !== undefined && projectDir === undefined) {
+    throw new BadRequest('InvalidOption', '--for says whose the app in --project is: give that too.')
+  }
   const cache = join(home, '.cache', cacheName(provisionHost))
   const link = await layLauncher(join(cache, 'binaries', version))
   await layDashboard(join(cache, 'dashboard'), version)
   const lines = [`Installed as ${link}.`]
-  if (projectDir !== undefined) lines.push(`Set up ${await prepareProject(resolve(projectDir), version)}.`)
+  if (projectDir !== undefined) lines.push(`Set up ${await prepareProject(resolve(projectDir), version, name)}.`)
   lines.push('', 'In the folder of your app:', '', `  npx convex dev --local-backend-version ${version}`)
   return lines.join('\n')
 }
@@ -96,7 +102,17 @@ function readVersion(config: string): string | undefined {
   }
 }
 
-async function prepareProject(projectDir: string, version: string): Promise<string> {
+/** By this beginning the command line knows the local deployment of a project. */
+function localName(forProject: string): string {
+  const [team, project, ...rest] = forProject.split(':')
+  const slug = /^[\w-]+$/
+  if (rest.length > 0 || !slug.test(team ?? '') || !slug.test(project ?? '')) {
+    throw new BadRequest('InvalidOption', `--for ${JSON.stringify(forProject)} must look like my-team:my-project.`)
+  }
+  return ['local', team, project].map((part) => part?.replaceAll('-', '_')).join('-')
+}
+
+async function prepareProject(projectDir: string, version: string, localName: string | undefined): Promise<string> {
   const folder = join(projectDir, '.convex', 'local', 'default')
   const path = join(folder, 'config.json')
   const existing = await readFile(path, 'utf8').catch(ignoreMissing)
@@ -110,7 +126,7 @@ async function prepareProject(projectDir: string, version: string): Promise<stri
     )
   }
   const instance = {
-    name: `anonymous-${basename(projectDir).replace(/[^A-Za-z0-9._-]/g, '-')}`,
+    name: localName ?? `anonymous-${basename(projectDir).replace(/[^A-Za-z0-9._-]/g, '-')}`,
     secret: bytesToHex(systemRandom.bytes(secretBytes)),
   }
   const config: LocalConfig = {

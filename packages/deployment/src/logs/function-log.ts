@@ -172,7 +172,8 @@ function toWire(entry: Entry, structured: boolean): unknown {
     parentExecutionId: null,
     executionTime: completion.durationMs / 1000,
     userExecutionTime: null,
-    success: completion.httpStatus === undefined ? null : { status: String(completion.httpStatus) },
+    // Not null: the published schema takes that for both of two alternatives.
+    ...(completion.httpStatus === undefined ? {} : { success: { status: String(completion.httpStatus) } }),
     error: completion.error ?? null,
     requestId: completion.requestId,
     executionId: `${completion.requestId}-${entry.cursor}`,
