@@ -26,8 +26,8 @@ beforeAll(async () => {
   const args = ['--disable-warning=ExperimentalWarning', operatorCommand, 'local-backend', 'install']
   const home = join(work.app.path, '.home')
   const env = { PATH: '/usr/bin:/bin', HOME: home, CONVEX_PROVISION_HOST: server.url }
-  const installed = await startChild(args, { cwd: repositoryRoot, env }).exited
-  expect(installed.code).toBe(0)
+  const installing = startChild(args, { cwd: repositoryRoot, env })
+  if ((await installing.exited).code !== 0) throw new Error(`Could not install it: ${installing.stderr()}`)
 })
 afterAll(async () => {
   await work[Symbol.asyncDispose]()

@@ -37,7 +37,7 @@ export function addComponentRoutes(
     return emptyReply()
   })
   router.add('GET', '/api/shapes2', async (request) => {
-    await access.requireAdmin(request.headers.authorization)
+    requireAction(await access.requireAdmin(request.headers.authorization), 'deployment:data:view')
     const { value } = await database.read((tx) =>
       inComponent(tx, request.query.get('component'), async () => {
         const names = Array.from(tx.catalog.tables())
