@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { manage, openWorkplace, type Workplace } from './cli-accounts.ts'
 import { fixtureFolder } from './fixtures.ts'
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })
 
 const operatorCommand = join(repositoryRoot, 'packages/cli/src/main.ts')
 const version = 'precompiled-2026-11-22-concave'

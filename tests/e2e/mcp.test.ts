@@ -9,7 +9,7 @@ import { fixtureFolder } from './fixtures.ts'
 import { mutation } from './http-calls.ts'
 import { type PushedApp, pushApp } from './pushed-app.ts'
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })
 
 let server: TestServer
 let app: PushedApp
