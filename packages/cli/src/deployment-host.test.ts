@@ -81,6 +81,62 @@ test('an idle deployment is closed and opened again by the next request', async 
   await host.close()
 })
 
+describe('what the control plane wants of a deployment', () => {
+  const variables = async (name: string): Promise<unknown> => {
+    const database = await Database.open({
+      storage: new SqliteStorage({ path: join(folder, name, 'data.sqlite'), pool: committers }),
+      clock: systemClock,
+      random: systemRandom,
+      log,
+    })
+    const rows = new Collection<{ name: string; value: string }>('_environment_variables')
+    const { value } = await database.read(async (tx) => await rows.list(tx))
+    await database.close()
+    return value.map((row) => [row.name, row.value])
+  }
+  const manifestOf = async (name: string): Promise<unknown> =>
+    JSON.parse(await readFile(join(folder, name, 'deployment.json'), 'utf8'))
+
+  test('it starts with variables, also when its creation is repeated after a crash', async () => {
+    const first = openHost(60_000)
+    await first.start()
+    const urls = await first.create(newDeployment('env-otter-6', { A: '1' }))
+    await first.close()
+    const second = openHost(60_000)
+    await second.start()
+    expect(await second.create(newDeployment('env-otter-6', { A: '1', B: '2' }))).toEqual(urls)
+    await second.close()
+    expect(await variables('env-otter-6')).toEqual([
+      ['A', '1'],
+      ['B', '2'],
+    ])
+  })
+
+  test('it is not made with variables that it would refuse', async () => {
+    const host = openHost(60_000)
+    await host.start()
+    const refused = { code: 'EnvironmentVariableNameInvalid' }
+    await expect(host.create(newDeployment('bad-otter-7', { '1A': '1' }))).rejects.toMatchObject(refused)
+    await host.remove('bad-otter-7')
+    await host.close()
+  })
+
+  test('it follows new settings from the next request on, durably', async () => {
+    const host = openHost(60_000)
+    await host.start()
+    const { url } = await host.create(newDeployment('new-otter-8'))
+    expect(await (await fetch(`${url}/instance_name`)).text()).toBe('new-otter-8')
+    await host.configure('new-otter-8', { type: 'prod', isRedacted: true })
+    expect(await manifestOf('new-otter-8')).toMatchObject({ type: 'prod', isRedacted: true })
+    expect(await (await fetch(`${url}/instance_name`)).text()).toBe('new-otter-8')
+    await host.configure('new-otter-8', { type: 'prod', isRedacted: true })
+    await expect(host.configure('no-otter-9', { type: 'dev', isRedacted: false })).rejects.toMatchObject({
+      code: 'DeploymentNotFound',
+    })
+    await host.close()
+  })
+})
+
 describe('a deployment with something scheduled', () => {
   type Job = { readonly state: { readonly type: string }; readonly completedTs?: bigint; readonly nextTs?: bigint }
   const jobs = new Collection<Job & { udfPath: string; args: string; originalScheduledTs: bigint }>('_scheduled_jobs')

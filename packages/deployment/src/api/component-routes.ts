@@ -3,7 +3,7 @@ import { BadRequest } from '@concave/base'
 import { type Database, deleteTable, type Transaction } from '@concave/database'
 import { emptyReply, jsonReply, type RouteHandler, type Router } from '@concave/http'
 import { z } from 'zod'
-import { type Access, requireWrite } from '../access.ts'
+import { type Access, requireAction } from '../access.ts'
 import { deleteComponent } from '../components/component-deletion.ts'
 import { deploymentLimits } from '../limits.ts'
 import { auditLog, components } from '../records.ts'
@@ -20,12 +20,12 @@ export function addComponentRoutes(
   const maxBytes = deploymentLimits.maxCallBodyBytes
 
   router.add('POST', '/api/delete_component', async (request) => {
-    requireWrite(await access.requireAdmin(request.headers.authorization), 'OperationNotPermitted')
+    requireAction(await access.requireAdmin(request.headers.authorization), 'deployment:data:write')
     await deleteComponent(database, (await readJson(request, componentSchema, maxBytes)).componentId)
     return emptyReply()
   })
   router.add('POST', '/api/delete_tables', async (request) => {
-    requireWrite(await access.requireAdmin(request.headers.authorization), 'OperationNotPermitted')
+    requireAction(await access.requireAdmin(request.headers.authorization), 'deployment:data:write')
     const { tableNames, componentId } = await readJson(request, tablesSchema, maxBytes)
     await database.mutate('system:deleteTables', async (tx) => {
       await inComponent(tx, componentId, async () => {
@@ -37,7 +37,7 @@ export function addComponentRoutes(
     return emptyReply()
   })
   router.add('GET', '/api/shapes2', async (request) => {
-    await access.requireAdmin(request.headers.authorization)
+    requireAction(await access.requireAdmin(request.headers.authorization), 'deployment:data:view')
     const { value } = await database.read((tx) =>
       inComponent(tx, request.query.get('component'), async () => {
         const names = Array.from(tx.catalog.tables())
