@@ -163,7 +163,10 @@ export class NodeProcess {
   }
 
   send(kind: FrameKind, texts: readonly string[]): void {
-    if (!this.#socket.destroyed) this.#socket.write(encodeFrame(kind, texts))
+    if (this.#socket.destroyed) return
+    this.#socket.write(encodeFrame(kind, texts))
+    // It asks, and does not take the answers.
+    if (this.#socket.writableLength > runtimeLimits.maxNodeBacklogBytes) this.kill()
   }
 
   kill(): void {
