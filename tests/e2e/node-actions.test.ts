@@ -62,6 +62,16 @@ describe('a Node action', () => {
     await expect(readFile('/tmp/note')).rejects.toThrow('ENOENT')
   })
 
+  it('has threads, and starts programs', async () => {
+    expect((await act('works')).value).toEqual({
+      answer: 42,
+      stdout: 'SHOUTED\n',
+      code: 3,
+      isCompressed: true,
+      memory: true,
+    })
+  })
+
   it('searches vectors', async () => {
     expect((await act('searching')).value).toBeGreaterThan(0.9)
   })

@@ -74,6 +74,10 @@ export const runtimeLimits = {
   nodeSharedTurnMs: 30_000,
   /** Private memory that such a process, and each that it starts, may reserve above what it has at start. */
   nodeDataBytes: 2 * 1024 * 1_048_576,
+  /** Files of one process, in its temporary folder. */
+  maxNodeTemporaryBytes: 1024 * 1_048_576,
+  /** Answers that wait for such a process to take them. */
+  maxNodeBacklogBytes: 512 * 1_048_576,
   /** Connections and names that the supervisor is asked for at the same time. */
   maxNodeConnecting: 256,
   /** Log lines of one Node action, with the one that says so when it has used them up. */

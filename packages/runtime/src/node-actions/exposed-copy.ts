@@ -1,4 +1,4 @@
-import { copyFile, link, mkdir, readdir, readlink, symlink } from 'node:fs/promises'
+import { chmod, copyFile, link, mkdir, readdir, readlink, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /**
@@ -6,7 +6,9 @@ import { join } from 'node:path'
  * the data directory reads them there.
  */
 export async function copyByLinks(from: string, to: string): Promise<void> {
-  await mkdir(to, { recursive: true, mode: 0o755 })
+  await mkdir(to, { recursive: true })
+  // Whatever the server's umask is.
+  await chmod(to, 0o755)
   for (const entry of await readdir(from, { withFileTypes: true })) {
     const source = join(from, entry.name)
     const target = join(to, entry.name)

@@ -15,7 +15,8 @@ export async function readMemoryBytes(pid: number): Promise<number | undefined> 
 /** Of all processes of one group together: a process and the programs that it has started. */
 export async function readGroupMemoryBytes(groupId: number): Promise<number> {
   let bytes = 0
-  for (const name of await readdir('/proc')) {
+  // What cannot be listed now is looked at a moment later.
+  for (const name of await readdir('/proc').catch(() => [])) {
     if (!/^\d+$/.test(name)) continue
     const stat = await readFile(`/proc/${name}/stat`, 'latin1').catch(() => undefined)
     // Fields after the name in parentheses: state, parent, group.

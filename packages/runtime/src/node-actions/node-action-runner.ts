@@ -9,6 +9,7 @@ import type { NodeProcess } from './node-process.ts'
 
 /** Programs that actions have started are looked at less often. */
 const groupWatchEvery = 4
+const diskWatchEvery = 12
 
 type Running = {
   readonly call: ActionCall
@@ -146,7 +147,10 @@ export class NodeActionRunner {
       }
       this.#watchCount += 1
       const withPrograms = this.#watchCount % groupWatchEvery === 0
-      void this.#process.checkMemory({ withPrograms }).then(() => this.#watch())
+      const isDiskDue = this.#watchCount % diskWatchEvery === 0
+      void Promise.all([this.#process.checkMemory({ withPrograms }), isDiskDue && this.#process.checkDisk()]).then(() =>
+        this.#watch(),
+      )
       if (!this.#isStuck()) return
       this.#return()
       if (this.#running.size > 1 && this.#silentMs() > runtimeLimits.nodeSharedTurnMs) this.#endStuck()

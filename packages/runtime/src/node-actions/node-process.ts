@@ -5,6 +5,7 @@ import { createDeferred, type Log } from '@concave/base'
 import { isInsideAddress } from '../actions/address-policy.ts'
 import { runtimeLimits } from '../limits.ts'
 import { encodeFrame, FrameParser, frameKinds, type Frame, type FrameKind } from '../protocol.ts'
+import { exceeds } from './folder-size.ts'
 import { readGroupMemoryBytes, readMemoryBytes } from './group-memory.ts'
 import { NodeConnections } from './node-connections.ts'
 import type { NodeBoot, NodeNetwork, NodeReady } from './node-frames.ts'
@@ -51,10 +52,13 @@ export class NodeProcess {
   readonly #exited = createDeferred<void>()
   #exit: NodeExit | undefined
   #isOverMemory = false
+  #endReason: string | undefined
+  readonly #temporaryFolder: string
   #stderrTail = ''
 
   private constructor(child: ChildProcess, pid: number, options: NodeProcessOptions) {
     this.#child = child
+    this.#temporaryFolder = options.workspace.temporaryFolder
     this.pid = pid
     this.#socket = child.stdio[3] as Socket
     const parser = new FrameParser({ maxFrameBytes: runtimeLimits.maxFrameBytes })
@@ -159,7 +163,10 @@ export class NodeProcess {
   }
 
   send(kind: FrameKind, texts: readonly string[]): void {
-    if (!this.#socket.destroyed) this.#socket.write(encodeFrame(kind, texts))
+    if (this.#socket.destroyed) return
+    this.#socket.write(encodeFrame(kind, texts))
+    // It asks, and does not take the answers.
+    if (this.#socket.writableLength > runtimeLimits.maxNodeBacklogBytes) this.kill()
   }
 
   kill(): void {
@@ -175,6 +182,13 @@ export class NodeProcess {
     this.kill()
   }
 
+  /** Ends it if it has written more than it may. */
+  async checkDisk(): Promise<void> {
+    if (!(await exceeds(this.#temporaryFolder, runtimeLimits.maxNodeTemporaryBytes))) return
+    this.#endReason = `it wrote more than ${runtimeLimits.maxNodeTemporaryBytes / 1_048_576} MiB to its temporary folder`
+    this.kill()
+  }
+
   /** Ends it and waits until it is gone, with its files. */
   async close(): Promise<void> {
     this.kill()
@@ -185,7 +199,7 @@ export class NodeProcess {
     const isCrash = signal !== null && crashSignals.has(signal)
     const exit: NodeExit = {
       isOutOfMemory: this.#isOverMemory || (isCrash && this.#saysOutOfMemory()),
-      description: signal ?? `exit code ${code}`,
+      description: this.#endReason ?? signal ?? `exit code ${code}`,
     }
     this.#exit = exit
     workspace
@@ -203,7 +217,9 @@ export class NodeProcess {
     try {
       process.kill(-this.pid, 'SIGKILL')
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+      // Nobody is left; some systems say so by refusing.
+      const isGone = error instanceof Error && 'code' in error && (error.code === 'ESRCH' || error.code === 'EPERM')
+      if (!isGone) throw error
     }
   }
 }

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { chmod, chown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { CodeBundle } from '../execution.ts'
@@ -57,6 +57,13 @@ export class NodeWorkspace {
   async #giveTo(userId: number): Promise<void> {
     await chown(this.#folder, 0, userId)
     await chmod(this.#folder, 0o750)
+    // Whatever the server's umask is.
+    await chmod(this.codeFolder, 0o755)
+    for (const entry of await readdir(this.codeFolder, { withFileTypes: true, recursive: true })) {
+      const path = join(entry.parentPath, entry.name)
+      if (entry.isDirectory()) await chmod(path, 0o755)
+      else if (entry.isFile()) await chmod(path, 0o644)
+    }
     await chown(this.temporaryFolder, userId, userId)
     await chmod(this.temporaryFolder, 0o700)
   }

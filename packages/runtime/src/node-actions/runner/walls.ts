@@ -78,6 +78,8 @@ export function putWallsUp(boot: NodeBoot): NodeReady {
   void process.stdout
   void process.stderr
   setLimits(libc, boot)
+  // The server's may be stricter than its other user can live with.
+  process.umask(0o022)
   const own = takeTemporaryFolder(boot)
   const hasOwnUser = becomeUser(boot.userId)
   // A change of user clears this.
