@@ -2,19 +2,19 @@
 // `npm start` and `npm test` work on a fresh clone: it is plain JavaScript for any Node >= 20, installs from
 // package-lock.json when that changed, and hands over to the pinned Node that npm brought (Linux) or to the
 // system's Node when that is new enough.
-import { spawn, spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { installLocked } from './install.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const minimumNodeMajor = 24
 const parentLooksEveryMs = 500
 const parentAtStart = process.ppid
 
-install()
+installLocked(root, 'dependencies')
 const node = findNode()
 const [script, ...args] = process.argv.slice(2)
 const child = spawn(node, ['--disable-warning=ExperimentalWarning', join(root, script), ...args], { stdio: 'inherit' })
@@ -31,22 +31,6 @@ if (process.env.npm_lifecycle_event !== undefined) {
 }
 child.on('error', (error) => fail(`could not run ${String(node)}: ${error.message}`))
 child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)))
-
-function install() {
-  const lock = createHash('sha256')
-    .update(readFileSync(join(root, 'package-lock.json')))
-    .digest('hex')
-  const marker = join(root, 'node_modules', '.concave-lock')
-  if (existsSync(marker) && readFileSync(marker, 'utf8') === lock) return
-  console.error('Concave: installing dependencies (npm ci) …')
-  const npm = spawnSync('npm', ['ci', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-    shell: process.platform === 'win32',
-  })
-  if (npm.status !== 0) fail('npm ci failed; see its messages above. Concave needs the npm registry once, to install.')
-  writeFileSync(marker, lock)
-}
 
 function findNode() {
   const pinned = [`node-linux-${process.arch}`].map((name) => join(root, 'node_modules', name, 'bin', 'node'))

@@ -1,9 +1,9 @@
 // Runs the test suite and says by name what had to be omitted. In CI nothing may be omitted.
 import { spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { installLocked } from './install.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const isCi = process.env['CI'] === 'true'
@@ -28,7 +28,7 @@ if (omitted.length > 0 && isCi) {
   process.exit(1)
 }
 
-installTestSubjects(join(root, 'tests/npm-components'))
+installLocked(join(root, 'tests/npm-components'), 'the npm components that tests run')
 
 const args = ['--no-node-snapshot', join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...process.argv.slice(2)]
 for (const pattern of excluded) args.push('--exclude', pattern)
@@ -40,23 +40,3 @@ const outcome = spawnSync(process.execPath, args, {
 })
 for (const name of omitted) console.log(`omitted: ${name}`)
 process.exit(outcome.status ?? 1)
-
-/** A package that only tests use, installed when its lock changed. */
-function installTestSubjects(folder: string): void {
-  const lock = createHash('sha256')
-    .update(readFileSync(join(folder, 'package-lock.json')))
-    .digest('hex')
-  const marker = join(folder, 'node_modules', '.concave-lock')
-  if (existsSync(marker) && readFileSync(marker, 'utf8') === lock) return
-  console.error('Concave: installing the npm components that tests run (npm ci) …')
-  const npm = spawnSync('npm', ['ci', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'], {
-    cwd: folder,
-    stdio: ['ignore', 2, 2],
-    shell: process.platform === 'win32',
-  })
-  if (npm.status !== 0) {
-    console.error('npm ci failed; see its messages above. The tests need the npm registry once, to install.')
-    process.exit(1)
-  }
-  writeFileSync(marker, lock)
-}
