@@ -94,8 +94,10 @@ it('goes on where it was after the server was killed', async () => {
   expect(await completed('midway')).toEqual({ kind: 'success', returnValue: result })
   await app.mutation('orders:approve', { workflowId: waiting, by: 'ann' })
   expect(await completed('waiting')).toEqual({ kind: 'success', returnValue: result })
-  for (const subject of ['midway', 'waiting']) expect(new Set(await events(subject))).toEqual(all)
-  expect(await events(subject)).toHaveLength(7)
+  for (const subject of ['midway', 'waiting']) {
+    expect(new Set(await events(subject))).toEqual(all)
+    expect(await events(subject)).toHaveLength(7)
+  }
 })
 
 it('tells of failure and of cancelling', async () => {
