@@ -1,5 +1,4 @@
 // Apps with components, pushed by the official CLI: what is mounted where, and what the CLI is told.
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { repositoryRoot, startTestServer, type TestServer } from '@concave/testing'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -322,15 +321,14 @@ describe('components that cannot be mounted', () => {
   })
 })
 
-/** Only where they are installed. */
-const publishedComponents = ['sharded-counter', 'rate-limiter', 'aggregate', 'workpool'].filter((name) =>
-  existsSync(join(repositoryRoot, 'node_modules/@convex-dev', name)),
-)
+/** `npm test` installs them. */
+const nodeModules = join(repositoryRoot, 'tests/npm-components/node_modules')
+const publishedComponents = ['sharded-counter', 'rate-limiter', 'aggregate', 'workpool']
 
-describe.skipIf(publishedComponents.length === 0)('published components', () => {
+describe('published components', () => {
   it('are mounted from node_modules, with what they use themselves', async () => {
     const names = publishedComponents.map((name) => name.replaceAll('-', '_'))
-    await using subject = await pushApp(server, { folder: fixtureFolder('shop'), name: 'Published' })
+    await using subject = await pushApp(server, { folder: fixtureFolder('shop'), name: 'Published', nodeModules })
     await subject.app.write({
       'convex/convex.config.ts': [
         `import { defineApp } from 'convex/server'`,
