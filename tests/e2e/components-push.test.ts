@@ -340,7 +340,7 @@ describe('published components', () => {
         `export default app`,
       ].join('\n'),
     })
-    const done = await subject.cli.succeed('dev', '--once', '--typecheck', 'enable')
+    const done = await subject.cli.succeed('dev', '--once', '--typecheck', 'disable')
     for (const name of names) expect(done.stderr).toContain(`Installed component ${name}.`)
     const paths = (await listStates(subject)).map(([path]) => path)
     expect(paths).toEqual(expect.arrayContaining(names))
