@@ -1,10 +1,13 @@
 // What a person does with the official command line against the control plane: log in, make projects, deployments, tokens
 // and default variables, and work on them.
 import { runPersonalTokenCreate, startTestServer, type TestServer } from '@concave/testing'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { manage, openWorkplace, type Workplace } from './cli-accounts.ts'
 import { fixtureFolder } from './fixtures.ts'
 import { query } from './http-calls.ts'
+
+// Each command line is a process of its own.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 let server: TestServer
 let work: Workplace

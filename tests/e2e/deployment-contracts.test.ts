@@ -3,10 +3,13 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ContractDocument, createSchemaCheck } from '@concave/http'
 import { repositoryRoot, startTestServer, type TestServer } from '@concave/testing'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { fixtureFolder } from './fixtures.ts'
 import { mutation } from './http-calls.ts'
 import { type PushedApp, pushApp } from './pushed-app.ts'
+
+// Each command line is a process of its own.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 let server: TestServer
 let app: PushedApp

@@ -1,12 +1,15 @@
 // A key with exactly these permissions can finish exactly these commands of the official command line; what it can't is
 // refused with the name of the missing permission.
 import { deployKeyAccess, openCli, startTestServer, type TestServer } from '@concave/testing'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { manage } from './cli-accounts.ts'
 import { fixtureFolder } from './fixtures.ts'
 import { post } from './http-calls.ts'
 import { type PushedApp, pushApp } from './pushed-app.ts'
+
+// Each command line is a process of its own.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 let server: TestServer
 let app: PushedApp

@@ -1,6 +1,6 @@
 // Preview deployments and default environment variables through the official command line.
 import { startTestServer, type TestServer } from '@concave/testing'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { manage, openWorkplace, type Workplace } from './cli-accounts.ts'
 import { fixtureFolder } from './fixtures.ts'
 import { post, query } from './http-calls.ts'
@@ -14,6 +14,9 @@ type Listed = {
   readonly deploymentUrl: string
   readonly lastDeployTime: number | null
 }
+
+// Each command line is a process of its own.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 let server: TestServer
 let projectId: number
