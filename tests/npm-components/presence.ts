@@ -40,7 +40,7 @@ export function presenceSuite(app: () => ComponentApp): void {
       seen.push(online(value))
     })
     await vi.waitFor(() => expect(seen.at(-1)).toEqual(['ann']), { timeout: 10_000 })
-    await heartbeat('watched', 'bob', 'leaves', 100)
+    await heartbeat('watched', 'bob', 'leaves', 500)
     await vi.waitFor(() => expect(seen).toContainEqual(['ann', 'bob']), { timeout: 10_000 })
     await app().mutation('presence:setData', { roomId: 'watched', userId: 'ann', data: { mood: 'fine' } })
     await vi.waitFor(() => expect(members).toContainEqual(expect.objectContaining({ data: { mood: 'fine' } })), {

@@ -25,14 +25,12 @@ export function rateLimiterSuite(app: () => ComponentApp): void {
   })
 
   it('fills a token bucket as time goes by', async () => {
-    const key = 'time'
-    expect(await limit({ name: 'message', key, count: 2 })).toMatchObject({ ok: true })
-    const refused = await limit({ name: 'message', key, count: 2 })
-    expect(refused.ok).toBe(false)
+    const all = { name: 'message', key: 'time', count: 2 }
     const before = Date.now()
-    await waitFor('tokens', async () => ((await limit({ name: 'message', key, count: 2 })).ok ? true : undefined))
-    // It said how long that would be; the clocks of this process and of the server's are one.
-    expect(Date.now() - before).toBeGreaterThanOrEqual((refused.retryAfter ?? Infinity) - 300)
+    expect(await limit(all)).toMatchObject({ ok: true })
+    await waitFor('tokens', async () => ((await limit(all)).ok ? true : undefined))
+    // Two tokens take a second; the server's clock is this one.
+    expect(Date.now() - before).toBeGreaterThanOrEqual(1000)
   })
 
   it('throws data that says which limit was hit', async () => {

@@ -3,13 +3,13 @@ import type { ComponentApp } from './component-app.ts'
 
 export function shardedCounterSuite(app: () => ComponentApp): void {
   it('loses no count of many clients at once', async () => {
-    const adds = Array.from({ length: 60 }, async (_, index) => {
+    const adds = Array.from({ length: 30 }, async (_, index) => {
       const counter = index % 3 === 0 ? 'few' : 'many'
       await app().mutation(index % 10 === 9 ? 'counters:subtract' : 'counters:add', { name: counter, by: 2 })
     })
     await Promise.all(adds)
     const expected = (isFew: boolean): number =>
-      Array.from({ length: 60 }, (_, index) => index)
+      Array.from({ length: 30 }, (_, index) => index)
         .filter((index) => (index % 3 === 0) === isFew)
         .reduce((total, index) => total + (index % 10 === 9 ? -2 : 2), 0)
     expect(await app().query('counters:count', { name: 'few' })).toBe(expected(true))
