@@ -270,7 +270,7 @@ describe('self-hosted mode', () => {
   ])('refuses a read-only key that wants to %s %s', async (...args) => {
     const refused = await readOnly.run(...args)
     expect(refused.exitCode).toBe(1)
-    expect(refused.stderr).toContain('You do not have permission to perform this operation.')
+    expect(refused.stderr).toContain('You do not have permission to perform this operation (deployment:')
     expect(await query(app.url, 'counters:read', { name: 'readonly' })).toBe(0)
     expect(await query(app.url, 'outcomes:greeting')).toBe('self')
   })

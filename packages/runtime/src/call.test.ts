@@ -39,7 +39,7 @@ beforeEach(() => {
     runner: runner as unknown as RunnerProcess,
     request: sampleRequest(code, 'f', { udfType: 'mutation' }),
     host: new ScriptedHost({ answers: { get: () => large } }),
-    forceFresh: false,
+    keepsState: () => false,
     ahead: 'nothing',
     clock: { nowMs: () => nowMs, nowNs: () => BigInt(nowMs) * 1_000_000n, monotonicMs: () => nowMs },
   })

@@ -17,16 +17,20 @@ import {
   isLarge,
   type Ahead,
   type Frame,
+  type GraphKey,
   type NestedHeader,
 } from './protocol.ts'
 import type { RunnerExit, RunnerProcess } from './runner-process.ts'
 import { renderError, renderTraces } from './source-frames.ts'
 import { UserTime } from './user-time.ts'
 
+/** A module with what it imports, as of one version of the code. */
+export type Graph = Pick<GraphKey, 'codeVersion' | 'modulePath'>
+
 export type CallEnd =
   | { readonly kind: 'outcome'; readonly outcome: ExecuteOutcome }
   /** The graph wrote to frozen state: run the call again, fresh. `hostWasCalled`: the host has to start over as well. */
-  | { readonly kind: 'notStateless'; readonly hostWasCalled: boolean }
+  | { readonly kind: 'notStateless'; readonly hostWasCalled: boolean; readonly graph: Graph }
   /** Something that was sent ahead was wrong: run the call again from its start, with less of that. */
   | { readonly kind: 'astray'; readonly hostWasCalled: boolean; readonly wrong: 'read' | 'write' }
   /** The runner ended for a reason that has nothing to do with this call, as far as can be told. */
@@ -57,6 +61,7 @@ export class Call {
   #isCancelled = false
   readonly #time: UserTime
   readonly #clock: Clock
+  readonly #keepsState: (graph: Graph) => boolean
   #systemTimeMs = 0
   /** Since when the runner waits for us, or we for a large frame to come across. */
   #hostCallStartedMs: number | undefined
@@ -75,7 +80,8 @@ export class Call {
     readonly runner: RunnerProcess
     readonly request: ExecuteRequest
     readonly host: ExecutionHost | undefined
-    readonly forceFresh: boolean
+    /** Graphs that are known to keep state: their functions get fresh contexts. */
+    readonly keepsState: (graph: Graph) => boolean
     readonly ahead: Ahead
     readonly clock: Clock
   }) {
@@ -85,6 +91,7 @@ export class Call {
     this.#request = request
     this.#host = options.host
     this.#clock = options.clock
+    this.#keepsState = options.keepsState
     this.#ahead = options.ahead
     this.#deferred = createDeferred<CallEnd>()
     this.end = this.#deferred.promise
@@ -99,7 +106,7 @@ export class Call {
       exportName: request.exportName,
       seed: request.seed,
       nowMs: request.nowMs,
-      forceFresh: options.forceFresh,
+      forceFresh: options.keepsState({ codeVersion: request.code.version, modulePath: request.modulePath }),
       ahead: options.ahead,
       argsText: request.argsText,
     })
@@ -261,7 +268,9 @@ export class Call {
         const { argsText, code, env, ...names } = await this.#requireHost().beginNested(first)
         loadVersions(this.#runner, { code, env })
         this.#nestedCode.push(code)
-        const header: NestedHeader = { codeVersion: code.version, envVersion: env.version, ...names }
+        const codeVersion = code.version
+        const forceFresh = this.#keepsState({ codeVersion, modulePath: names.modulePath })
+        const header: NestedHeader = { codeVersion, envVersion: env.version, forceFresh, ...names }
         return [JSON.stringify(header), argsText]
       }
       case frameKinds.endNested: {
@@ -323,7 +332,7 @@ export class Call {
       case 'outOfMemory':
         return { kind: 'outcome', outcome: developerLimit(outOfMemoryMessage) }
       case 'notStateless':
-        return { kind: 'notStateless', hostWasCalled: this.#hostWasCalled }
+        return { kind: 'notStateless', hostWasCalled: this.#hostWasCalled, graph: header.graph }
       case 'aborted':
         throw new Error('A runner ended a call that nobody aborted.')
     }

@@ -240,6 +240,35 @@ describe('state', () => {
     expect(host.events).toEqual(['1.0/insert', 'restart', '1.0/insert'])
   })
 
+  test('written by a nested call makes that one fresh, not its caller', async () => {
+    const inner = sampleCode(
+      { 'b.js': 'const o = { n: 0 }\nconst bump = (x) => ++x.n\nexport const f = mutation(() => bump(o))' },
+      'asChecked',
+    )
+    expect(inner.modules.get('b.js')?.reuse).toBe('stateless')
+    const outer = sampleCode(
+      { 'a.js': `let n = 0\nexport const f = mutation(async () => [++n, await call('1.0/runUdf', {})])` },
+      'optIn',
+    )
+    const nested = (): NestedCall => ({
+      ...ofApp(inner),
+      udfType: 'mutation',
+      modulePath: 'b.js',
+      exportName: 'f',
+      argsText: '[{}]',
+      seed: '33'.repeat(32),
+      udfPath: 'b:f',
+    })
+    const host = new ScriptedHost({ nested })
+    host.restart = async () => void host.events.push('restart')
+    const request = sampleRequest(outer, 'f', { udfType: 'mutation' })
+    expect(resultOf(await executor.execute(request, host))).toEqual([1, 1])
+    expect(host.events).toEqual(['begin nested', 'restart', 'begin nested', 'end nested success'])
+    expect(resultOf(await executor.execute(request, host))).toEqual([2, 1])
+    expect(resultOf(await executor.execute(request, host))).toEqual([3, 1])
+    expect(host.events.filter((event) => event === 'restart')).toHaveLength(1)
+  })
+
   test('written after a host was used that cannot start over is a conflict', async () => {
     const source = `const o = { n: 0 }\nconst bump = (x) => ++x.n\nexport const f = mutation(async () => { await call('1.0/insert'); return bump(o) })`
     const request = sampleRequest(sampleCode({ 'a.js': source }, 'asChecked'), 'f', { udfType: 'mutation' })

@@ -1,5 +1,5 @@
 import { createDeferred, Internal, Overloaded, WriteConflict, type Clock, type Deferred, type Log } from '@concave/base'
-import { Call, type CallEnd, loadVersions } from './call.ts'
+import { Call, type CallEnd, type Graph, loadVersions } from './call.ts'
 import type { ExecuteOutcome, ExecuteRequest, ExecutionHost } from './execution.ts'
 import { runtimeLimits } from './limits.ts'
 import { Guesses, type FunctionName } from './guesses.ts'
@@ -131,7 +131,7 @@ export class Lane {
     if (worker.ahead.length >= runtimeLimits.maxSentAhead) return undefined
     if (this.#queue.length > 0 || !this.#guesses.mayGuess(name)) return undefined
     const request = build()
-    if (this.#statefulGraphs.has(graphText(request))) return undefined
+    if (this.#keepsState(request)) return undefined
     const call = this.#startCall(worker, { request, host: undefined, ahead: 'writesAndReads' })
     const sent: SentCall = {
       request,
@@ -242,16 +242,14 @@ export class Lane {
     worker: Worker,
     options: { readonly request: ExecuteRequest; readonly host: ExecutionHost | undefined; readonly ahead: Ahead },
   ): Call {
-    const { request } = options
     worker.cancelPrepare?.()
     worker.cancelPrepare = undefined
-    const forceFresh = this.#statefulGraphs.has(graphText(request))
     worker.sentCount += 1
     const call = new Call({
       ...options,
       number: worker.sentCount,
       runner: worker.runner,
-      forceFresh,
+      keepsState: (graph) => this.#statefulGraphs.has(graphText(graph)),
       clock: this.#clock,
     })
     worker.inRunner.push(call)
@@ -260,9 +258,12 @@ export class Lane {
     return call
   }
 
+  #keepsState({ code, modulePath }: ExecuteRequest): boolean {
+    return this.#statefulGraphs.has(graphText({ codeVersion: code.version, modulePath }))
+  }
+
   async #finish(worker: Worker, job: Job, call: Call, isGuessing: boolean): Promise<void> {
     const { request, deferred } = job
-    const graph = graphText(request)
     worker.call = call
     worker.startedMs = this.#clock.monotonicMs()
     try {
@@ -270,7 +271,7 @@ export class Lane {
       if (end.kind === 'astray') worker.runner.send(frameKinds.forget, [String(call.number)])
       if (isGuessing) this.#guesses.record(request, end.kind !== 'astray' || end.wrong === 'write')
       if (end.kind === 'outcome') deferred.resolve(end.outcome)
-      else await this.#runAgain(job, end, graph)
+      else await this.#runAgain(job, end)
     } catch (error) {
       deferred.reject(error)
     }
@@ -280,19 +281,20 @@ export class Lane {
     if (this.#isClosed) return
     this.#pump()
     // Any other context waits for its next call anyhow; that of a graph known to keep state must be new.
-    if (call.usedFreshRealm && worker.inRunner.length === 0 && !this.#statefulGraphs.has(graph)) {
+    if (call.usedFreshRealm && worker.inRunner.length === 0 && !this.#keepsState(request)) {
       this.#prepareWhenIdle(worker, request)
     }
   }
 
   /** Puts the job first in the queue again; the host has to start over if it has been called. */
-  async #runAgain(job: Job, end: Exclude<CallEnd, { kind: 'outcome' }>, graph: string): Promise<void> {
+  async #runAgain(job: Job, end: Exclude<CallEnd, { kind: 'outcome' }>): Promise<void> {
     if (end.kind === 'astray') {
       const { modulePath, exportName } = job.request
       this.#log.debug({ modulePath, exportName, wrong: end.wrong }, 'A call went astray; it runs again.')
     } else if (end.kind === 'notStateless') {
-      this.#log.info({ modulePath: job.request.modulePath }, 'A module keeps state; its calls get fresh contexts.')
-      this.#statefulGraphs.add(graph)
+      const { graph } = end
+      this.#log.info({ modulePath: graph.modulePath }, 'A module keeps state; its calls get fresh contexts.')
+      this.#statefulGraphs.add(graphText(graph))
     } else {
       this.#log.warn({ exit: end.description, lane: this.#name }, 'A runner was lost.')
       if (job.isSecondTry || this.#isClosed) throw this.#isClosed ? closedError() : new Internal(end.description)
@@ -374,8 +376,8 @@ function cancelSent(worker: Worker, calls: readonly SentCall[]): void {
   worker.runner.send(frameKinds.forget, [cancelled.map(({ call }) => call.number).join(',')])
 }
 
-function graphText(request: ExecuteRequest): string {
-  return JSON.stringify([request.code.version, request.modulePath])
+function graphText({ codeVersion, modulePath }: Graph): string {
+  return JSON.stringify([codeVersion, modulePath])
 }
 
 function closedError(): Overloaded {

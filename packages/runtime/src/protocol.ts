@@ -285,6 +285,8 @@ export type NestedHeader = GraphKey & {
   readonly seed: string
   readonly udfPath: string
   readonly componentPath: string
+  /** As in `Invoke`. */
+  readonly forceFresh: boolean
 }
 
 /**
@@ -294,8 +296,8 @@ export type NestedHeader = GraphKey & {
 export type EndHeader =
   | { readonly kind: 'success' }
   | { readonly kind: 'userError'; readonly error: ErrorDescription }
-  /** A write to a frozen object: the call is run again in a fresh context. */
-  | { readonly kind: 'notStateless' }
+  /** A write to a frozen object: the call is run again, and this graph's functions in fresh contexts from now on. */
+  | { readonly kind: 'notStateless'; readonly graph: Pick<GraphKey, 'codeVersion' | 'modulePath'> }
   /** Ran out of memory: not catchable, whatever the depth. */
   | { readonly kind: 'outOfMemory' }
   | { readonly kind: 'aborted' }

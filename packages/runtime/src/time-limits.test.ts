@@ -63,7 +63,7 @@ describe.each(['query', 'mutation'] as const)('a %s', (udfType) => {
       runner: runner as unknown as RunnerProcess,
       request: sampleRequest(sampleCode({ 'a.js': 'export const f = 1' }), 'f', { udfType }),
       host: new ScriptedHost({ answers: { get: never } }),
-      forceFresh: false,
+      keepsState: () => false,
       ahead: 'nothing',
       clock,
     })

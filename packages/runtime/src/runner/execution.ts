@@ -115,7 +115,7 @@ export class Execution {
     ])
   }
 
-  #runAt(depth: number, key: GraphKey, call: Call): End {
+  #runAt(depth: number, key: GraphKey & { readonly forceFresh: boolean }, call: Call): End {
     const slot = this.#getSlot(depth)
     if (slot.isDisposed) slot.renew()
     let realm: Realm | undefined
@@ -127,7 +127,7 @@ export class Execution {
     this.#componentIds.push(call.componentId)
     let thrown: unknown
     try {
-      const taken = slot.take(key, this.#invoke.forceFresh)
+      const taken = slot.take(key, key.forceFresh)
       if (!(taken instanceof Realm)) return { ...failed(taken.error), logs: taken.logs }
       realm = taken
       if (depth === 0) this.#tier = realm.tier
@@ -144,19 +144,25 @@ export class Execution {
     }
     const { settled, closed, logs }: CallEnd = realm?.endCall() ?? { settled: undefined, closed: '', logs: noLogs }
     this.#closeCursors(closed)
-    const end = this.#endOf(realm, settled, thrown, logs)
+    const end = this.#endOf(realm, key, settled, thrown, logs)
     const clean = thrown === undefined && settled !== undefined
     const mayReuse = clean && this.#fatal === undefined && (realm?.tier === 'stateless' || settled?.ok === true)
     if (realm !== undefined) slot.giveBack(key, realm, mayReuse)
     return end
   }
 
-  #endOf(realm: Realm | undefined, settled: CallEnd['settled'], thrown: unknown, logs: CallLogs): End {
+  #endOf(
+    realm: Realm | undefined,
+    { codeVersion, modulePath }: GraphKey,
+    settled: CallEnd['settled'],
+    thrown: unknown,
+    logs: CallLogs,
+  ): End {
     // What isolated-vm throws after the microtasks have run is an unhandled rejection; it fails the function (§1.6).
     const rejection = thrown === undefined ? undefined : describeCopiedError(thrown)
     const wroteToFrozen = rejection?.frozenWrite === true || this.#wroteToFrozen(settled, logs)
     if (realm?.tier === 'stateless' && wroteToFrozen) {
-      this.#fatal ??= { kind: 'notStateless' }
+      this.#fatal ??= { kind: 'notStateless', graph: { codeVersion, modulePath } }
       return { header: this.#fatal, resultText: '', logs }
     }
     if (rejection !== undefined) return { ...failed(rejection), logs }
