@@ -4,7 +4,7 @@
  * once per call: the registry follows the commits that touch their tables.
  */
 import { createHash } from 'node:crypto'
-import { assert } from '@concave/base'
+import { assert, systemRandom } from '@concave/base'
 import type { Database, Transaction } from '@concave/database'
 import type { AnalyzedModule, CodeBundle, EnvBundle, NodeRequirements } from '@concave/runtime'
 import type { Commit } from '@concave/storage'
@@ -12,6 +12,7 @@ import { loadAuthProviders } from '../auth/auth-configuration.ts'
 import type { AuthProvider } from '../auth/auth-provider.ts'
 import { type ComponentDefinition, emptyAppDefinition } from '../components/component-definition.ts'
 import { LoadedApp, LoadedComponent } from '../components/loaded-app.ts'
+import { loadMetaSecret } from '../meta-secret.ts'
 import {
   componentDefinitions,
   components,
@@ -22,6 +23,8 @@ import {
 } from '../records.ts'
 import { LoadedCode } from './loaded-code.ts'
 
+const handleSecretKey = 'functions/handleSecret'
+
 export class CodeRegistry {
   readonly #app: TableFollower<LoadedApp>
   readonly #environment: TableFollower<EnvBundle>
@@ -30,7 +33,9 @@ export class CodeRegistry {
 
   constructor(deps: { readonly database: Database; readonly builtInVariables: Readonly<Record<string, string>> }) {
     const { database, builtInVariables } = deps
-    this.#app = new TableFollower(database, '_udf_config', loadApp)
+    this.#app = new TableFollower(database, '_udf_config', async (tx) =>
+      loadApp(tx, await loadMetaSecret(database.storage.meta, handleSecretKey, systemRandom)),
+    )
     this.#environment = new TableFollower(database, '_environment_variables', (tx) =>
       loadEnvironment(tx, builtInVariables),
     )
@@ -115,7 +120,7 @@ function dependOnTable(tx: Transaction, name: string): void {
   tx.reads.addInterval(byId.index, new Uint8Array(0), undefined)
 }
 
-async function loadApp(tx: Transaction): Promise<LoadedApp> {
+async function loadApp(tx: Transaction, handleSecret: Uint8Array): Promise<LoadedApp> {
   const [config] = await udfConfig.list(tx, { limit: 1 })
   const serverVersion = config?.serverVersion ?? null
   const rows = config === undefined ? [] : await modules.list(tx)
@@ -147,7 +152,7 @@ async function loadApp(tx: Transaction): Promise<LoadedApp> {
       found.push(new LoadedComponent({ id, name, ...definition, parent }))
     }
   }
-  return new LoadedApp(found)
+  return new LoadedApp(found, handleSecret)
 }
 
 type CodeVersion = {
