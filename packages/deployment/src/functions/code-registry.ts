@@ -81,6 +81,8 @@ class TableFollower<T> {
   readonly #database: Database
   readonly #table: string
   readonly #load: (tx: Transaction) => Promise<T>
+  /** By timestamp. */
+  readonly #loading = new Map<bigint, Promise<T>>()
   #kept: { readonly value: T; readonly loadedAt: bigint } | undefined
   #lastChange = 0n
 
@@ -98,11 +100,20 @@ class TableFollower<T> {
   async at(tx: Transaction): Promise<T> {
     const kept = this.#kept
     if (kept !== undefined && kept.loadedAt <= tx.beginTs && this.#lastChange <= kept.loadedAt) return kept.value
+    // All that ask at once, as live queries do after a push, share one load.
+    let loading = this.#loading.get(tx.beginTs)
+    if (loading === undefined) {
+      loading = this.#loadAt(tx).finally(() => this.#loading.delete(tx.beginTs))
+      this.#loading.set(tx.beginTs, loading)
+    }
+    return await loading
+  }
+
+  async #loadAt({ kind, beginTs }: Transaction): Promise<T> {
     // A transaction of its own: what it reads is not what the caller depends on.
-    const reader = this.#database.begin(tx.kind, { at: tx.beginTs })
-    const value = await this.#load(reader)
-    if (this.#lastChange <= tx.beginTs && (this.#kept?.loadedAt ?? 0n) <= tx.beginTs) {
-      this.#kept = { value, loadedAt: tx.beginTs }
+    const value = await this.#load(this.#database.begin(kind, { at: beginTs }))
+    if (this.#lastChange <= beginTs && (this.#kept?.loadedAt ?? 0n) <= beginTs) {
+      this.#kept = { value, loadedAt: beginTs }
     }
     return value
   }
