@@ -65,6 +65,17 @@ describe('an action', () => {
     expect(asAdmin.body.status).toBe('success')
   })
 
+  it('reaches nothing of the system, whoever runs it', async () => {
+    await app.cli.succeed('env', 'set', 'SECRET_OF_APP', 'not for components')
+    const body = { path: 'notes:readVariables', args: {}, format: 'json' }
+    for (const options of [{ key: app.deployKey }, undefined]) {
+      expect((await post(app.url, '/api/action', body, options)).body).toMatchObject({
+        status: 'error',
+        errorMessage: expect.stringContaining("Could not find function for '_system/cli/environmentVariables'"),
+      })
+    }
+  })
+
   it('catches the errors of what it calls', async () => {
     expect(await act('catching', { text: 'refused' })).toMatchObject({
       value: { data: { reason: 'not this one', code: '7' } },

@@ -1,5 +1,6 @@
 // A key with exactly these permissions can finish exactly these commands of the official command line; what it can't is
 // refused with the name of the missing permission.
+import { gzipSync } from 'node:zlib'
 import { deployKeyAccess, openCli, startTestServer, type TestServer } from '@concave/testing'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
@@ -98,8 +99,9 @@ const doors: readonly (readonly [name: string, door: Door])[] = (
     ['data:view', 'POST', '/api/query', call('_system/cli/tables')],
     ['data:view', 'POST', '/api/run/_system/cli/tables/default', { args: {} }],
     ['data:write', 'POST', '/api/cancel_all_jobs', {}],
-    ['data:write', 'POST', '/api/delete_tables', {}],
-    ['data:write', 'POST', '/api/delete_component', {}],
+    ['data:write', 'POST', '/api/delete_tables', { tableNames: [] }],
+    ['data:write', 'POST', '/api/delete_component', { componentId: 'none' }],
+    ['data:view', 'GET', '/api/shapes2'],
     ['deploy', 'POST', '/api/get_config_hashes', {}],
     ['deploy', 'POST', '/api/deploy2/start_push', {}],
     ['deploy', 'POST', '/api/deploy2/finish_push', {}],
@@ -154,6 +156,18 @@ it.each(doors)('refuses without %s', async (_name, [missing, method, path, body]
       message: `You do not have permission to perform this operation (deployment:${missing}).`,
     },
   ])
+})
+
+it('reads large pushes of those alone who have shown a key', async () => {
+  const body = gzipSync(JSON.stringify({ filler: ' '.repeat(17 * 1_048_576) }))
+  const send = async (headers: Readonly<Record<string, string>>) => {
+    const shared = { 'content-type': 'application/json', 'content-encoding': 'gzip' }
+    const path = '/api/get_config_hashes'
+    return await fetch(`${app.url}${path}`, { method: 'POST', headers: { ...shared, ...headers }, body })
+  }
+  expect((await send({ authorization: `Convex ${app.deployKey}` })).status).toBe(200)
+  expect((await send({ authorization: 'Convex nobody' })).status).toBe(401)
+  expect((await send({})).status).toBe(413)
 })
 
 it('tells a key what it may do', async () => {

@@ -133,7 +133,11 @@ export class Deployment {
     this.#retention = RetentionWorker.start({ database, clock, log })
     this.#files = new FileStore({ database, blobs, clock, random, url })
     this.#fileCollector = FileCollector.start({ database, blobs, files: this.#files, clock, log })
-    const functionLog = new FunctionLog({ clock, capacity: deploymentLimits.functionLogEntries })
+    const functionLog = new FunctionLog({
+      clock,
+      capacity: deploymentLimits.functionLogEntries,
+      maxCharacters: deploymentLimits.functionLogCharacters,
+    })
     const builtInVariables = { CONVEX_CLOUD_URL: url, CONVEX_SITE_URL: siteUrl }
     const registry = new CodeRegistry({ database, builtInVariables })
     const signingKeys = new SigningKeys({ database, clock, issuer: url })

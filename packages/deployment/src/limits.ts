@@ -23,6 +23,8 @@ export const deploymentLimits = {
   /** A result that depends on the time is not reused for longer. */
   timeDependentResultMs: 17_000,
   functionLogEntries: 1000,
+  /** Of all log lines that are kept: one execution may write a million. */
+  functionLogCharacters: 16 * 1_048_576,
   logPollMs: 60_000,
   /** Of an HTTP action: the request's body, and the response's. */
   maxHttpBodyBytes: 20 * 1_048_576,

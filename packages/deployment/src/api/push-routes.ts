@@ -33,7 +33,9 @@ export function addPushRoutes(
   ): Promise<z.infer<Schema>> => {
     const { authorization } = request.headers
     if (authorization !== undefined) await access.requireAdmin(authorization)
-    const json = await request.json({ maxBytes: deploymentLimits.maxPushBytes })
+    // Who shows a key only in the body has not shown one yet.
+    const maxBytes = authorization === undefined ? deploymentLimits.maxCallBodyBytes : deploymentLimits.maxPushBytes
+    const json = await request.json({ maxBytes })
     const { adminKey } = checkBody(json, adminKeySchema)
     const identity = await access.requireAdmin(authorization, adminKey)
     requireAction(identity, 'deployment:deploy')

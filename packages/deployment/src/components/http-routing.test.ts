@@ -71,9 +71,9 @@ test("an app's prefix is that of its own routes, and mounts are absolute", () =>
 
 test('an app without routes of its own may have components with some', () => {
   const root = open({ id: '', mounts: { '/one/': 'one' } })
-  expect(hasHttpActions(new LoadedApp([root]))).toBe(false)
+  expect(hasHttpActions(new LoadedApp([root], new Uint8Array(32)))).toBe(false)
   const one = open({ id: 'one', parent: root, routes: ['GET /here'] })
-  expect(hasHttpActions(new LoadedApp([root, one]))).toBe(true)
+  expect(hasHttpActions(new LoadedApp([root, one], new Uint8Array(32)))).toBe(true)
   expect(find(root, '/one/here')).toEqual(['one', '/here', '/here'])
   expect(find(root, '/here')).toBeUndefined()
 })

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto'
 import type { AnalyzedModule } from '@concave/runtime'
+import { decodeDocumentId, encodeDocumentId } from '@concave/values'
 import { expect, test } from 'vitest'
 import { LoadedCode } from '../functions/loaded-code.ts'
 import { type ComponentDefinition, emptyAppDefinition } from './component-definition.ts'
@@ -39,7 +41,7 @@ const child = (name: string, env: ComponentDefinition['childComponents'][number]
   env,
 })
 
-function openApp(): LoadedApp {
+function openApp(handleSecret = new Uint8Array(32)): LoadedApp {
   const root = new LoadedComponent({
     id: '',
     name: '',
@@ -69,7 +71,7 @@ function openApp(): LoadedApp {
   })
   const inner = new LoadedComponent({ id: 'k3', name: 'inner', definition: definition({}), code, parent: one })
   const two = new LoadedComponent({ id: 'k2', name: 'two', definition: definition({}), code, parent: root })
-  return new LoadedApp([root, one, two, inner])
+  return new LoadedApp([root, one, two, inner], handleSecret)
 }
 
 test('components are found by path and by id', () => {
@@ -116,6 +118,19 @@ test('handles name functions from anywhere, internal ones too, and stay the same
   expect(() => app.resolve(two, { functionHandle: 'function://none#lib/m:hidden' })).toThrow(
     'Function handle not found',
   )
+})
+
+test('a handle of another deployment, or one that was made up, names nothing', () => {
+  const app = openApp()
+  const own = { component: app.root, path: { module: 'a.js', name: 'own' } }
+  const two = app.find('two') as LoadedComponent
+  const elsewhere = openApp(new Uint8Array(32).fill(1)).handleOf(own)
+  const digest = createHash('sha256').update('["","a.js:own"]').digest().subarray(0, 16)
+  const { tableNumber } = decodeDocumentId(/\/\/(.*)#/.exec(app.handleOf(own))?.[1] ?? '')
+  const madeUp = `function://${encodeDocumentId(tableNumber, new Uint8Array(digest))}#a:own`
+  for (const functionHandle of [elsewhere, madeUp]) {
+    expect(() => app.resolve(two, { functionHandle })).toThrow('Function handle not found')
+  }
 })
 
 test('components see the variables that they are given, and where they are', () => {

@@ -2,7 +2,7 @@
  * The components of the push that is live, as a tree: the app is the root. Code belongs to definitions and is shared by
  * the components made from one; tables, variables and files are each component's own.
  */
-import { createHash } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import { systemTables } from '@concave/database'
 import { canonicalFunctionPath, displayFunctionPath, type FunctionPath, parseFunctionPath } from '@concave/protocol'
 import { CatchableError, type EnvBundle } from '@concave/runtime'
@@ -103,11 +103,13 @@ export class LoadedApp {
   readonly root: LoadedComponent
   readonly #byPath: ReadonlyMap<string, LoadedComponent>
   readonly #byId: ReadonlyMap<string, LoadedComponent>
+  readonly #handleSecret: Uint8Array
   #byHandle: ReadonlyMap<string, FunctionAddress> | undefined
 
-  /** `components`: all of them, the root first. */
-  constructor(components: readonly [LoadedComponent, ...(readonly LoadedComponent[])]) {
+  /** `components`: all of them, the root first. `handleSecret`: of the deployment. */
+  constructor(components: readonly [LoadedComponent, ...(readonly LoadedComponent[])], handleSecret: Uint8Array) {
     this.root = components[0]
+    this.#handleSecret = handleSecret
     this.#byPath = new Map(components.map((component) => [component.path, component]))
     this.#byId = new Map(components.map((component) => [component.id, component]))
   }
@@ -148,11 +150,12 @@ export class LoadedApp {
   }
 
   /**
-   * A text that names a function from anywhere, as long as it exists. Its id follows from the component and the path, so
-   * that nothing has to be stored, and a function that comes back has its old handle.
+   * A text that names a function from anywhere, as long as it exists: who holds it may call the function, be it internal.
+   * Its id follows from the component and the path, so that nothing has to be stored, and a function that comes back has
+   * its old handle; and from a secret, so that nobody can make one up for a function that is not theirs to show.
    */
   handleOf({ component, path }: FunctionAddress): string {
-    return `function://${handleId(component, path)}#${displayFunctionPath(path)}`
+    return `function://${this.#handleId(component, path)}#${displayFunctionPath(path)}`
   }
 
   #resolveHandle(handle: string): FunctionAddress {
@@ -169,11 +172,18 @@ export class LoadedApp {
       for (const [module, { functions }] of component.code.modules) {
         for (const { name } of functions) {
           const path = { module, name }
-          byHandle.set(handleId(component, path), { component, path })
+          byHandle.set(this.#handleId(component, path), { component, path })
         }
       }
     }
     return byHandle
+  }
+
+  #handleId(component: LoadedComponent, path: FunctionPath): string {
+    const digest = createHmac('sha256', this.#handleSecret)
+      .update(JSON.stringify([component.id, canonicalFunctionPath(path)]))
+      .digest()
+    return encodeDocumentId(handlesTableNumber, new Uint8Array(digest.subarray(0, 16)))
   }
 }
 
@@ -199,11 +209,4 @@ function tryReference(caller: LoadedComponent, reference: unknown): FunctionAddr
     if (error instanceof CatchableError) return undefined
     throw error
   }
-}
-
-function handleId(component: LoadedComponent, path: FunctionPath): string {
-  const digest = createHash('sha256')
-    .update(JSON.stringify([component.id, canonicalFunctionPath(path)]))
-    .digest()
-  return encodeDocumentId(handlesTableNumber, new Uint8Array(digest.subarray(0, 16)))
 }

@@ -3,10 +3,10 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Clock, type Random, Unauthenticated } from '@concave/base'
 import type { MetaStore } from '@concave/storage'
 import { findDocumentId } from '@concave/values'
+import { loadMetaSecret } from '../meta-secret.ts'
 import { fileLimits } from './file-limits.ts'
 
 const secretKey = 'files/uploadTokenSecret'
-const secretBytes = 32
 const macBytes = 32
 const timeBytes = 8
 
@@ -70,21 +70,12 @@ export class UploadTokens {
 
   /** Made at first use. */
   async #loadSecret(): Promise<Buffer> {
-    this.#secret ??= this.#readOrMakeSecret()
+    this.#secret ??= loadMetaSecret(this.#meta, secretKey, this.#random)
     try {
       return await this.#secret
     } catch (error) {
       this.#secret = undefined
       throw error
     }
-  }
-
-  async #readOrMakeSecret(): Promise<Buffer> {
-    let record = await this.#meta.get(secretKey)
-    if (record === undefined) {
-      await this.#meta.set(secretKey, Buffer.from(this.#random.bytes(secretBytes)).toString('base64'), 0)
-      record = await this.#meta.get(secretKey)
-    }
-    return Buffer.from(record?.value ?? '', 'base64')
   }
 }

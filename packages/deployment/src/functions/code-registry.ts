@@ -4,7 +4,7 @@
  * once per call: the registry follows the commits that touch their tables.
  */
 import { createHash } from 'node:crypto'
-import { assert } from '@concave/base'
+import { assert, systemRandom } from '@concave/base'
 import type { Database, Transaction } from '@concave/database'
 import type { AnalyzedModule, CodeBundle, EnvBundle, NodeRequirements } from '@concave/runtime'
 import type { Commit } from '@concave/storage'
@@ -12,6 +12,7 @@ import { loadAuthProviders } from '../auth/auth-configuration.ts'
 import type { AuthProvider } from '../auth/auth-provider.ts'
 import { type ComponentDefinition, emptyAppDefinition } from '../components/component-definition.ts'
 import { LoadedApp, LoadedComponent } from '../components/loaded-app.ts'
+import { loadMetaSecret } from '../meta-secret.ts'
 import {
   componentDefinitions,
   components,
@@ -22,6 +23,8 @@ import {
 } from '../records.ts'
 import { LoadedCode } from './loaded-code.ts'
 
+const handleSecretKey = 'functions/handleSecret'
+
 export class CodeRegistry {
   readonly #app: TableFollower<LoadedApp>
   readonly #environment: TableFollower<EnvBundle>
@@ -30,7 +33,9 @@ export class CodeRegistry {
 
   constructor(deps: { readonly database: Database; readonly builtInVariables: Readonly<Record<string, string>> }) {
     const { database, builtInVariables } = deps
-    this.#app = new TableFollower(database, '_udf_config', loadApp)
+    this.#app = new TableFollower(database, '_udf_config', async (tx) =>
+      loadApp(tx, await loadMetaSecret(database.storage.meta, handleSecretKey, systemRandom)),
+    )
     this.#environment = new TableFollower(database, '_environment_variables', (tx) =>
       loadEnvironment(tx, builtInVariables),
     )
@@ -76,6 +81,8 @@ class TableFollower<T> {
   readonly #database: Database
   readonly #table: string
   readonly #load: (tx: Transaction) => Promise<T>
+  /** By timestamp. */
+  readonly #loading = new Map<bigint, Promise<T>>()
   #kept: { readonly value: T; readonly loadedAt: bigint } | undefined
   #lastChange = 0n
 
@@ -93,11 +100,20 @@ class TableFollower<T> {
   async at(tx: Transaction): Promise<T> {
     const kept = this.#kept
     if (kept !== undefined && kept.loadedAt <= tx.beginTs && this.#lastChange <= kept.loadedAt) return kept.value
+    // All that ask at once, as live queries do after a push, share one load.
+    let loading = this.#loading.get(tx.beginTs)
+    if (loading === undefined) {
+      loading = this.#loadAt(tx).finally(() => this.#loading.delete(tx.beginTs))
+      this.#loading.set(tx.beginTs, loading)
+    }
+    return await loading
+  }
+
+  async #loadAt({ kind, beginTs }: Transaction): Promise<T> {
     // A transaction of its own: what it reads is not what the caller depends on.
-    const reader = this.#database.begin(tx.kind, { at: tx.beginTs })
-    const value = await this.#load(reader)
-    if (this.#lastChange <= tx.beginTs && (this.#kept?.loadedAt ?? 0n) <= tx.beginTs) {
-      this.#kept = { value, loadedAt: tx.beginTs }
+    const value = await this.#load(this.#database.begin(kind, { at: beginTs }))
+    if (this.#lastChange <= beginTs && (this.#kept?.loadedAt ?? 0n) <= beginTs) {
+      this.#kept = { value, loadedAt: beginTs }
     }
     return value
   }
@@ -115,7 +131,7 @@ function dependOnTable(tx: Transaction, name: string): void {
   tx.reads.addInterval(byId.index, new Uint8Array(0), undefined)
 }
 
-async function loadApp(tx: Transaction): Promise<LoadedApp> {
+async function loadApp(tx: Transaction, handleSecret: Uint8Array): Promise<LoadedApp> {
   const [config] = await udfConfig.list(tx, { limit: 1 })
   const serverVersion = config?.serverVersion ?? null
   const rows = config === undefined ? [] : await modules.list(tx)
@@ -147,7 +163,7 @@ async function loadApp(tx: Transaction): Promise<LoadedApp> {
       found.push(new LoadedComponent({ id, name, ...definition, parent }))
     }
   }
-  return new LoadedApp(found)
+  return new LoadedApp(found, handleSecret)
 }
 
 type CodeVersion = {

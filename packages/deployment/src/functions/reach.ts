@@ -25,7 +25,7 @@ export function unreachableMessage(call: FunctionCall): string {
   return audienceOf(call) === 'public' ? publicNotFoundMessage(call) : notFoundMessage(call.path)
 }
 
-export function publicNotFoundMessage({ path, componentPath }: Pick<FunctionCall, 'path' | 'componentPath'>): string {
+function publicNotFoundMessage({ path, componentPath }: Pick<FunctionCall, 'path' | 'componentPath'>): string {
   const where = componentPath === '' ? '' : ` in '${componentPath}'`
   return (
     `Could not find public function for '${displayFunctionPath(path)}'${where}. ` +

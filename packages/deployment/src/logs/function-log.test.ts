@@ -26,12 +26,12 @@ const poll = (log: FunctionLog, cursor: number, requestId?: string) =>
   log.poll({ cursor, requestId, structured: false, timeoutMs: 60_000, signal: new AbortController().signal })
 
 test('answers cursor 0 at once, with a cursor that is not 0', async () => {
-  const log = new FunctionLog({ clock, capacity: 10 })
+  const log = new FunctionLog({ clock, capacity: 10, maxCharacters: 1000 })
   expect(await poll(log, 0)).toEqual({ entries: [], newCursor: 5000 })
 })
 
 test('gives every entry a cursor of its own and wakes who waits', async () => {
-  const log = new FunctionLog({ clock, capacity: 10 })
+  const log = new FunctionLog({ clock, capacity: 10, maxCharacters: 1000 })
   const { newCursor } = await poll(log, 0)
   const waiting = poll(log, newCursor)
   log.record(completion)
@@ -47,20 +47,36 @@ test('gives every entry a cursor of its own and wakes who waits', async () => {
 })
 
 test('keeps the newest entries only', async () => {
-  const log = new FunctionLog({ clock, capacity: 2 })
+  const log = new FunctionLog({ clock, capacity: 2, maxCharacters: 1000 })
   for (const identifier of ['a:a', 'b:b', 'c:c']) log.record({ ...completion, identifier })
   expect((await poll(log, 1)).entries).toMatchObject([{ identifier: 'b:b' }, { identifier: 'c:c' }])
 })
 
+test('keeps fewer entries if they are long, but always the newest', async () => {
+  const log = new FunctionLog({ clock, capacity: 10, maxCharacters: 1000 })
+  const record = (identifier: string, characters: number): void => {
+    const logLines = [{ ...completion.logLines[0], messages: ['x'.repeat(characters)] }] as Completion['logLines']
+    log.record({ ...completion, identifier, logLines })
+  }
+  const kept = async (): Promise<readonly unknown[]> =>
+    (await poll(log, 1)).entries.map((entry) => (entry as { readonly identifier: string }).identifier)
+  for (const identifier of ['a:a', 'b:b', 'c:c']) record(identifier, 400)
+  expect(await kept()).toEqual(['b:b', 'c:c'])
+  record('d:d', 2000)
+  expect(await kept()).toEqual(['d:d'])
+  for (const identifier of ['e:e', 'f:f']) record(identifier, 400)
+  expect(await kept()).toEqual(['e:e', 'f:f'])
+})
+
 test('can be restricted to one request', async () => {
-  const log = new FunctionLog({ clock, capacity: 10 })
+  const log = new FunctionLog({ clock, capacity: 10, maxCharacters: 1000 })
   log.record({ ...completion, requestId: 'ffffffffffffffff' })
   log.record(completion)
   expect((await poll(log, 1, completion.requestId)).entries).toMatchObject([{ requestId: completion.requestId }])
 })
 
 test('a poll ends empty when its caller goes away', async () => {
-  const log = new FunctionLog({ clock, capacity: 10 })
+  const log = new FunctionLog({ clock, capacity: 10, maxCharacters: 1000 })
   const gone = new AbortController()
   const waiting = log.poll({
     cursor: 9000,

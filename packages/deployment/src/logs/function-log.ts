@@ -57,15 +57,19 @@ export type LogPage = { readonly entries: readonly unknown[]; readonly newCursor
 export class FunctionLog {
   readonly #clock: Clock
   readonly #capacity: number
-  /** The newest `capacity` and up to as many older ones. */
+  readonly #maxCharacters: number
+  /** The newest `capacity` and up to as many older ones; fewer if they are long. */
   #entries: Entry[] = []
+  #characters = 0
   #lastCursor: number
   /** Set while somebody waits. */
   #arrival: Deferred<void> | undefined
 
-  constructor(deps: { readonly clock: Clock; readonly capacity: number }) {
+  /** `maxCharacters`: of all log lines and errors that are kept, the newest entry apart. */
+  constructor(deps: { readonly clock: Clock; readonly capacity: number; readonly maxCharacters: number }) {
     this.#clock = deps.clock
     this.#capacity = deps.capacity
+    this.#maxCharacters = deps.maxCharacters
     this.#lastCursor = deps.clock.nowMs()
   }
 
@@ -88,9 +92,16 @@ export class FunctionLog {
 
   #add(entry: Entry): void {
     this.#entries.push(entry)
-    if (this.#entries.length >= 2 * this.#capacity) this.#entries = this.#entries.slice(-this.#capacity)
+    this.#characters += countCharacters(entry)
+    if (this.#entries.length >= 2 * this.#capacity) this.#drop(this.#entries.length - this.#capacity)
+    while (this.#characters > this.#maxCharacters && this.#entries.length > 1) this.#drop(1)
     this.#arrival?.resolve()
     this.#arrival = undefined
+  }
+
+  /** Forgets that many of the oldest entries. */
+  #drop(count: number): void {
+    for (const entry of this.#entries.splice(0, count)) this.#characters -= countCharacters(entry)
   }
 
   /**
@@ -106,6 +117,7 @@ export class FunctionLog {
   }): Promise<LogPage> {
     const deadline = AbortSignal.timeout(options.timeoutMs)
     const stop = AbortSignal.any([deadline, options.signal])
+    const stopped = aborted(stop)
     for (;;) {
       const entries = this.#entries
         .slice(-this.#capacity)
@@ -121,7 +133,7 @@ export class FunctionLog {
       }
       if (stop.aborted) return { entries: [], newCursor: options.cursor }
       this.#arrival ??= createDeferred<void>()
-      await Promise.race([this.#arrival.promise, aborted(stop)])
+      await Promise.race([this.#arrival.promise, stopped])
     }
   }
 }
@@ -135,6 +147,14 @@ export function formatLogLine(line: LogLine): string {
 /** A line that the platform adds to a function's log; `code` tells log streams what it is about. */
 export function warningLine(code: string, message: string, timestamp: number): LogLine {
   return { level: 'WARN', messages: [message], timestamp, isTruncated: false, systemMetadata: { code } }
+}
+
+function countCharacters(entry: Entry): number {
+  const { logLines } = entry.kind === 'Completion' ? entry.completion : entry.progress
+  const error = entry.kind === 'Completion' ? (entry.completion.error ?? '') : ''
+  let characters = error.length
+  for (const { messages } of logLines) for (const message of messages) characters += message.length
+  return characters
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

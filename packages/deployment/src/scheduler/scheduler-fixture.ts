@@ -181,7 +181,7 @@ function createApp(mounted: readonly { readonly name: string; readonly id: strin
   const definition = emptyAppDefinition
   const root = new LoadedComponent({ id: '', name: '', definition, code, parent: undefined })
   const children = mounted.map((child) => new LoadedComponent({ ...child, definition, code, parent: root }))
-  return new LoadedApp([root, ...children])
+  return new LoadedApp([root, ...children], new Uint8Array(32))
 }
 
 function createFunctions(

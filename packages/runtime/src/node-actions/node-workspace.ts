@@ -37,20 +37,29 @@ export class NodeWorkspace {
   ): Promise<NodeWorkspace> {
     const folder = await mkdtemp(join(tmpdir(), 'concave-node-'))
     const workspace = new NodeWorkspace(folder, options.packagesFolder)
-    await mkdir(workspace.temporaryFolder)
-    await writeFile(workspace.program, await loadNodeProgram())
-    await mkdir(workspace.codeFolder)
-    await writeFile(join(workspace.codeFolder, 'package.json'), '{"type":"module"}')
+    try {
+      await workspace.#write(code)
+    } catch (error) {
+      await workspace.remove()
+      throw error
+    }
+    return workspace
+  }
+
+  async #write(code: CodeBundle): Promise<void> {
+    await mkdir(this.temporaryFolder)
+    await writeFile(this.program, await loadNodeProgram())
+    await mkdir(this.codeFolder)
+    await writeFile(join(this.codeFolder, 'package.json'), '{"type":"module"}')
     for (const { path, source } of code.modules.values()) {
-      const file = join(workspace.codeFolder, path)
+      const file = join(this.codeFolder, path)
       await mkdir(dirname(file), { recursive: true })
       await writeFile(file, preamble + source)
     }
-    if (options.packagesFolder !== undefined) {
-      await symlink(options.packagesFolder, join(workspace.codeFolder, 'node_modules'), 'dir')
+    if (this.packagesFolder !== undefined) {
+      await symlink(this.packagesFolder, join(this.codeFolder, 'node_modules'), 'dir')
     }
-    if (workspace.userId !== undefined) await workspace.#giveTo(workspace.userId)
-    return workspace
+    if (this.userId !== undefined) await this.#giveTo(this.userId)
   }
 
   /** The process reads all of it and writes to its own folder; other users see nothing. */
