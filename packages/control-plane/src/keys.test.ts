@@ -76,7 +76,12 @@ async function create(kind: Kind, body: object = { name: 'mine' }): Promise<stri
   return (answer.body as Readonly<Record<string, string>>)[kind.field] ?? ''
 }
 
-type Listed = { readonly id: number; readonly name: string; readonly lastUsedTime: number | null }
+type Listed = {
+  readonly id: number
+  readonly name: string
+  readonly lastUsedTime: number | null
+  readonly expiresAt: number | null
+}
 
 async function list({ list: path }: Kind): Promise<readonly Listed[]> {
   const { body } = await plane.call('GET', fill(path), { token: personal })
@@ -175,6 +180,18 @@ it('ends what was minted from a key with the key, after a rotation too', async (
   expect(await verify()).toBe('ok')
   plane.clock.timeMs += 60_000
   expect(await verify()).toBe('unknown')
+})
+
+it('gives a token that is made with another one no longer a life', async () => {
+  const personalTokens = kinds[3]
+  if (personalTokens === undefined) throw new Error('There are four kinds.')
+  const expiresAt = plane.clock.nowMs() + 60 * 60_000
+  const ending = await create(personalTokens, { name: 'mine', expiresAt })
+  for (const later of [{}, { expiresAt: expiresAt + 60_000 }]) {
+    const body = { name: 'mine', ...later }
+    await plane.succeed('POST', '/v1/create_personal_access_token', body, ending)
+  }
+  expect((await list(personalTokens)).map((token) => token.expiresAt)).toEqual([expiresAt, expiresAt, expiresAt])
 })
 
 it('has deployments look again at what keys have opened, now and then', async () => {

@@ -27,6 +27,12 @@ export type Principal =
       readonly secret: string
     }
 
+/** When a token ends that its holder makes another one with: no later than the one in hand. Milliseconds; null is never. */
+export function endOfTraded({ token }: Principal, expiresAt: number | null | undefined): number | null {
+  const ends = [token.expiresAt, expiresAt ?? null].filter((end) => end !== null)
+  return ends.length === 0 ? null : Math.min(...ends)
+}
+
 /** The contract's name for the credential of a principal. */
 export const schemeOf = {
   personal: 'PAT',

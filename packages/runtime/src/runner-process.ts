@@ -56,14 +56,13 @@ export class RunnerProcess {
     this.#socket = child.stdio[3] as Socket
     const parser = new FrameParser({ maxFrameBytes: runtimeLimits.maxFrameBytes })
     this.#socket.on('data', (chunk: Buffer) => {
-      let frames: readonly Frame[]
       try {
-        frames = parser.push(chunk)
-      } catch {
+        for (const frame of parser.push(chunk)) this.onFrame(frame)
+      } catch (error) {
+        // Not what our program sends: it must not harm those that other processes serve.
+        this.#stderrTail = `a frame could not be taken: ${String(error)}`
         this.kill()
-        return
       }
-      for (const frame of frames) this.onFrame(frame)
     })
     // A write to a process that has just ended fails; `exit` tells the rest.
     this.#socket.on('error', () => this.kill())

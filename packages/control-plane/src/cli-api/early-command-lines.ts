@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { openDeployment } from '../authorized-deployment.ts'
 import { cliRoute, openRoute } from '../cli-route.ts'
 import { personalTokensOf } from '../key-owners.ts'
+import { endOfTraded } from '../principal.ts'
 
 const createBody = z.object({ team: z.string(), projectName: z.string(), deploymentType: z.enum(['dev', 'prod']) })
 
@@ -43,7 +44,7 @@ export const login = openRoute({
     if (principal.kind !== 'personal') {
       throw new Forbidden('AccessTokenForbidden', 'Only a personal access token can be traded for another.')
     }
-    const request = { name: deviceName }
+    const request = { name: deviceName, expiresAt: endOfTraded(principal, undefined) }
     return { accessToken: await keys.create(personalTokensOf(principal.memberId), request, undefined) }
   },
 })
