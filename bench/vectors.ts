@@ -1,6 +1,6 @@
 /**
  * Vector search at the level of the database: 100,000 vectors of 1,536 dimensions in SQLite, searches within one of ten
- * groups, compared with an exact search in float64. `--brief` for a few thousand.
+ * groups, compared with an exact search in float64. `--brief` for a few thousand. `COUNT` and `VECTOR_GROUPS` change the numbers.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ import type { Value } from '@concave/values'
 const isBrief = process.argv.includes('--brief')
 const count = Number(process.env['COUNT'] ?? 100_000)
 const dimensions = 1536
-const groups = Number(process.env['GROUPS'] ?? 10)
+const groups = Number(process.env['VECTOR_GROUPS'] ?? 10)
 const searches = isBrief ? 20 : 60
 const results = 10
 const batch = 100
