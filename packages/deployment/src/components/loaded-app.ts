@@ -131,8 +131,9 @@ export class LoadedApp {
     const { name, reference, functionHandle } = args
     if (typeof name === 'string') return { component: caller, path: parseFunctionPath(name) }
     if (typeof functionHandle === 'string') return this.#resolveHandle(functionHandle)
-    if (typeof reference !== 'string') throw new CatchableError(`Couldn't resolve ${String(reference)}`)
-    return resolveReference(caller, reference)
+    const found = findReference(caller, reference)
+    if ('refusal' in found) throw new CatchableError(found.refusal)
+    return found
   }
 
   /**
@@ -142,10 +143,11 @@ export class LoadedApp {
   resolveForAction(componentId: string, args: Readonly<Record<string, unknown>>): FunctionAddress {
     const caller = this.findById(componentId)
     const { name, reference, functionHandle } = args
-    const isReference = typeof name !== 'string' && typeof functionHandle !== 'string'
-    const found =
-      caller === undefined ? undefined : isReference ? tryReference(caller, reference) : this.resolve(caller, args)
-    if (found !== undefined) return found
+    if (caller !== undefined) {
+      if (typeof name === 'string' || typeof functionHandle === 'string') return this.resolve(caller, args)
+      const found = findReference(caller, reference)
+      if (!('refusal' in found)) return found
+    }
     throw new CatchableError(`Couldn't resolve ${String(reference ?? name ?? functionHandle)}`)
   }
 
@@ -188,25 +190,15 @@ export class LoadedApp {
 }
 
 /** `_reference/childComponent/{name}/{dir}/{module}/{export}`: a child shows its public functions only. */
-function resolveReference(caller: LoadedComponent, reference: string): FunctionAddress {
-  const [root, kind, name = '', ...rest] = reference.split('/')
-  if (root !== '_reference' || kind !== 'childComponent') throw new CatchableError(`Couldn't resolve ${reference}`)
+function findReference(caller: LoadedComponent, reference: unknown): FunctionAddress | { readonly refusal: string } {
+  const [root, kind, name = '', ...rest] = typeof reference === 'string' ? reference.split('/') : []
+  if (root !== '_reference' || kind !== 'childComponent') return { refusal: `Couldn't resolve ${String(reference)}` }
   const component = caller.children.get(name)
-  if (component === undefined) throw new CatchableError(`Child component ${name} not found`)
-  if (rest.length < 2) throw new CatchableError('Cannot execute a value resource')
+  if (component === undefined) return { refusal: `Child component ${name} not found` }
+  if (rest.length < 2) return { refusal: 'Cannot execute a value resource' }
   const path = parseFunctionPath(`${rest.slice(0, -1).join('/')}:${rest.at(-1)}`)
   if (component.code.find(path)?.isPublic !== true) {
-    throw new CatchableError(`Component ${component.path} does not export ${rest.join('.')}`)
+    return { refusal: `Component ${component.path} does not export ${rest.join('.')}` }
   }
   return { component, path }
-}
-
-function tryReference(caller: LoadedComponent, reference: unknown): FunctionAddress | undefined {
-  if (typeof reference !== 'string') return undefined
-  try {
-    return resolveReference(caller, reference)
-  } catch (error) {
-    if (error instanceof CatchableError) return undefined
-    throw error
-  }
 }

@@ -13,7 +13,7 @@ import {
 } from '@concave/protocol'
 import { type ActionAnswer, type ActionHost, CatchableError, type LogLine } from '@concave/runtime'
 import type { CallOutcome, FunctionCall } from '@concave/sync'
-import type { FunctionAddress, LoadedComponent } from '../components/loaded-app.ts'
+import type { FunctionAddress, LoadedApp, LoadedComponent } from '../components/loaded-app.ts'
 import { actionStorageSyscalls } from '../files/action-storage.ts'
 import type { FileStore } from '../files/file-store.ts'
 import { warningLine } from '../logs/function-log.ts'
@@ -125,9 +125,18 @@ export class DeploymentActionHost implements ActionHost {
 
   /** The function that a call names, as of now: the app may have been pushed anew since the action began. */
   async resolveAddress(args: Args): Promise<FunctionAddress> {
+    return (await this.#loadApp()).resolveForAction(this.component.id, args)
+  }
+
+  /** A handle of the function that a call names. */
+  async handleOf(args: Args): Promise<string> {
+    const app = await this.#loadApp()
+    return app.handleOf(findTarget(app.resolveForAction(this.component.id, args)))
+  }
+
+  async #loadApp(): Promise<LoadedApp> {
     const { database, registry } = this.scheduling
-    const app = await registry.load(database.begin('query'))
-    return app.resolveForAction(this.component.id, args)
+    return await registry.load(database.begin('query'))
   }
 
   async #run(kind: 'query' | 'mutation' | 'action', call: FunctionCall): Promise<CallOutcome> {
@@ -156,11 +165,7 @@ const syscalls: Readonly<Record<string, Syscall>> = {
     const onWarning = (code: string, message: string): void => host.warn(code, message)
     return JSON.stringify(await scheduleFromAction(host.scheduling, host.component, args, onWarning))
   },
-  '1.0/createFunctionHandle': async (host, args) => {
-    const { database, registry } = host.scheduling
-    const app = await registry.load(database.begin('query'))
-    return JSON.stringify(app.handleOf(findTarget(app.resolveForAction(host.component.id, args))))
-  },
+  '1.0/createFunctionHandle': async (host, args) => JSON.stringify(await host.handleOf(args)),
   '1.0/actions/cancel_job': async ({ scheduling, component }, { id }) => {
     await cancelFromAction(scheduling, component, id)
     return 'null'
